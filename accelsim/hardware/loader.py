@@ -1,0 +1,75 @@
+"""Reads hardware: by name, from a YAML file, with overrides by field path."""
+
+from __future__ import annotations
+
+import copy
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+from accelsim.data import hwconfig_files
+from accelsim.errors import HardwareError, did_you_mean
+from accelsim.hardware.spec import Hardware
+from accelsim.yamlio import Document, convert, read_yaml
+
+
+def hardware_names() -> list[str]:
+    """Return the names of the accelerators that come with accelsim, sorted."""
+    return list(hwconfig_files())
+
+
+def load_hardware(source: str | PathLike[str], **overrides: Any) -> Hardware:
+    """Load an accelerator.
+
+    Args:
+        source: Name of one that comes with accelsim, or path of a YAML file.
+        overrides: New values by field path, such as ``**{"memories.GLB.size_kb": 64, "fanouts.array.rows": 8}``;
+            entries of lists are addressed by their name.
+
+    Returns:
+        The accelerator.
+
+    Raises:
+        HardwareError: Unknown name, a file that cannot be read, or a description that cannot exist.
+    """
+    document = read_yaml(_path(fspath(source)), HardwareError)
+    if overrides:
+        document = _override(document, overrides)
+    return convert(document, Hardware, HardwareError)
+
+
+def _path(source: str) -> Path:
+    if source.endswith((".yaml", ".yml")) or "/" in source or "\\" in source:
+        return Path(source)
+    known = hwconfig_files()
+    if source not in known:
+        raise HardwareError(
+            f"unknown hardware {source!r}{did_you_mean(source, known)}; known are {', '.join(known)}, "
+            "or give the path of a YAML file"
+        )
+    return known[source]
+
+
+def _override(document: Document, overrides: dict[str, Any]) -> Document:
+    """Return a copy of the document with the fields at the given paths replaced."""
+    data = copy.deepcopy(document.data)
+    for path, value in overrides.items():
+        *parents, field = path.split(".")
+        node: Any = data
+        for step in parents:
+            node = _descend(node, step, path)
+        if not isinstance(node, dict):
+            raise HardwareError(f"override {path!r}: {parents[-1]!r} has no fields")
+        node[field] = value
+    return Document(f"{document.path} with overrides", data, document.lines)
+
+
+def _descend(node: Any, step: str, path: str) -> Any:
+    """Return the child of a mapping by key, or of a list by the ``name`` of its entry."""
+    children = node if isinstance(node, dict) else {}
+    if isinstance(node, list):
+        children = {entry["name"]: entry for entry in node if isinstance(entry, dict) and "name" in entry}
+    if step not in children:
+        names = [str(name) for name in children]
+        raise HardwareError(f"override {path!r}: no {step!r}{did_you_mean(step, names)}; there are {', '.join(names)}")
+    return children[step]

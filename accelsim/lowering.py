@@ -1,0 +1,190 @@
+"""The bridge from layers and hardware to the plain arrays that kernels take.
+
+Everything that a kernel needs to know is resolved here, once: names become indices, sizes become words, dataflows
+become flags. Magnitudes are checked, since a kernel's integers would overflow in silence.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from accelsim.dims import USES, Dim, Operand
+from accelsim.errors import HardwareError, WorkloadError
+from accelsim.hardware.spec import Dataflow, Hardware, Memory
+from accelsim.mapping.kernels import Count, LayerArrays, MachineArrays
+from accelsim.workload.layer import Layer, Op
+
+MAX_LOOP_ITERATIONS = 2**50
+"""Largest product of a layer's dims; keeps every count far below 2^63 and exact in a float64."""
+
+TILED_DIMS = (Dim.N, Dim.G, Dim.K, Dim.C, Dim.P, Dim.Q)
+"""Dims that the buffer's tiles cut; filters stay whole."""
+
+
+def lower_layer(layer: Layer) -> LayerArrays:
+    """Return a layer that runs on the array as kernels see it.
+
+    Raises:
+        WorkloadError: The layer is too large to be counted exactly.
+    """
+    if math.prod(layer.dims) > MAX_LOOP_ITERATIONS:
+        raise WorkloadError(f"layer {layer.name}: {math.prod(layer.dims):.3g} MACs, at most 2^50 can be simulated")
+    size = (layer.H, layer.W) if layer.op is Op.CONV else (1, 1)
+    return LayerArrays(
+        dims=np.array(layer.dims, dtype=np.int64),
+        stride=np.array(layer.stride, dtype=np.int64),
+        dilation=np.array(layer.dilation, dtype=np.int64),
+        pad=np.array((layer.padding.top, layer.padding.left), dtype=np.int64),
+        size=np.array(size, dtype=np.int64),
+    )
+
+
+def lower_machine(hardware: Hardware, dataflow_name: str, layer: Layer) -> MachineArrays:
+    """Return the machine in one of its dataflows as kernels see it, for one layer (its filter sets the skip table).
+
+    Raises:
+        HardwareError: The hierarchy or the dataflow is not one that the engine models.
+    """
+    dataflow = hardware.dataflows[dataflow_name]
+    dram, buffer = _outer_levels(hardware)
+    fanout = hardware.fanouts[0]
+    inside = _inside(dataflow)
+    kept = _kept(hardware, dataflow_name)
+    split = np.ones(8, dtype=np.int64)
+    register, _ = dataflow.places[kept]
+    for dim, operand in _split_dims(hardware, dataflow_name).items():
+        memory, _ = dataflow.places[operand]
+        split[dim] = (hardware.memory(memory).pe_words or {})[operand.name]
+    density = 1.0 - (hardware.zero_fraction[dataflow.skips_zeros_of] if dataflow.skips_zeros_of else 0.0)
+    return MachineArrays(
+        axis_dims=np.array((Dim[dataflow.rows], Dim[dataflow.cols]), dtype=np.int64),
+        axis_sizes=np.array((fanout.rows, fanout.cols), dtype=np.int64),
+        split=split,
+        inside=inside,
+        kept=int(kept),
+        kept_hidden=kept.name in hardware.memory(register).double_buffered,
+        in_rf=np.array([operand in dataflow.places for operand in Operand]),
+        switch_cycles=float(hardware.memory(register).switch_cycles),
+        skip_density=density,
+        skip_table=_skip_table(int(split.max()), layer.R * layer.S, density),
+        buffer_words=buffer.size_words(hardware.word_bits) or 0,
+        dram_words_per_cycle=float(dram.words_per_cycle or math.inf),
+        dram_latency=float(dram.latency_cycles),
+        read_port=float(fanout.read_words_per_row * fanout.rows),
+        write_port=float(fanout.write_words_per_col * fanout.cols),
+        unit_energy=_unit_energies(hardware, dataflow),
+    )
+
+
+def tile_candidates(layer: LayerArrays, machine: MachineArrays) -> tuple[np.ndarray, np.ndarray]:
+    """Return the tile sizes worth trying along every tiled dim, the largest first.
+
+    Of all sizes that give the same number of tiles only the smallest matters; where the array takes a dim in blocks, it is
+    rounded up to whole blocks, which costs no array time.
+
+    Returns:
+        int64[6, most] sizes, padded with ones, and int64[6] how many each dim has.
+    """
+    choices = [_sizes(int(layer.dims[dim]), _block(dim, machine)) for dim in TILED_DIMS]
+    sizes = np.ones((len(choices), max(map(len, choices))), dtype=np.int64)
+    for row, choice in enumerate(choices):
+        sizes[row, : len(choice)] = choice
+    return sizes, np.array([len(choice) for choice in choices], dtype=np.int64)
+
+
+def _sizes(dim: int, block: int) -> list[int]:
+    tiles = dict.fromkeys(min(dim, -(-(-(-dim // count)) // block) * block) for count in range(1, dim + 1))
+    return list(tiles)
+
+
+def _block(dim: Dim, machine: MachineArrays) -> int:
+    for axis in range(2):
+        if machine.axis_dims[axis] == dim:
+            return int(machine.axis_sizes[axis])
+    return int(machine.split[dim])
+
+
+def _outer_levels(hardware: Hardware) -> tuple[Memory, Memory]:
+    """Return DRAM and the buffer, or refuse a hierarchy of another shape."""
+    outer = [memory for memory in hardware.memories if memory.pe_words is None]
+    if len(outer) != 2 or outer[0].size_kb is not None or outer[1].size_kb is None or len(hardware.fanouts) != 1:
+        raise HardwareError(
+            f"{hardware.name}: the engine models an unbounded memory, one buffer with size_kb and one array of PEs with "
+            f"registers; got memories {', '.join(memory.name for memory in outer)} outside the PEs "
+            f"and {len(hardware.fanouts)} fanouts"
+        )
+    if hardware.fanouts[0].below != outer[1].name:
+        raise HardwareError(f"{hardware.name}: fanouts.{hardware.fanouts[0].name}.below must be {outer[1].name!r}")
+    return outer[0], outer[1]
+
+
+def _inside(dataflow: Dataflow) -> np.ndarray:
+    """Return bool[3, 8]: whether the dim's (outermost) loop runs inside the place of the operand's tile."""
+    inside = np.zeros((3, 8), dtype=np.bool_)
+    for operand, (_, position) in dataflow.places.items():
+        for dim in Dim:
+            inside[operand, dim] = dataflow.nest.index(dim.name) > position
+    return inside
+
+
+def _kept(hardware: Hardware, name: str) -> Operand:
+    """Return the weights or inputs whose registers are innermost."""
+    places = hardware.dataflows[name].places
+    kept = [operand for operand in (Operand.W, Operand.I) if operand in places]
+    if not kept:
+        raise HardwareError(f"{hardware.name}: dataflow {name} keeps neither W nor I in the PEs")
+    return max(kept, key=lambda operand: places[operand][1])
+
+
+def _split_dims(hardware: Hardware, name: str) -> dict[Dim, Operand]:
+    """Return the dims whose inner loop the registers of an operand bound."""
+    dataflow = hardware.dataflows[name]
+    split: dict[Dim, Operand] = {}
+    for dim in Dim:
+        if dataflow.nest.count(dim.name) < 2:
+            continue
+        outer = dataflow.nest.index(dim.name)
+        inner = dataflow.nest.index(dim.name, outer + 1)
+        bounding = [o for o, (_, p) in dataflow.places.items() if outer < p < inner and dim in USES[o]]
+        if not bounding:
+            raise HardwareError(f"{hardware.name}: dataflow {name}: no registers bound the inner loop of {dim.name}")
+        split[dim] = bounding[0]
+    return split
+
+
+def _skip_table(splits: int, taps: int, density: float) -> np.ndarray:
+    """Return the binomial sums that ``chunk_cycles`` looks up; see ``MachineArrays.skip_table``."""
+    table = np.zeros((2, splits + 1, splits * taps + 1))
+    if density == 1.0:
+        return table
+    left = np.arange(splits * taps + 1)
+    for held in range(1, splits + 1):
+        total = held * taps
+        log_choose = np.array(
+            [math.lgamma(total + 1) - math.lgamma(n + 1) - math.lgamma(total - n + 1) for n in range(total + 1)]
+        )
+        n = left[: total + 1]
+        mass = np.exp(log_choose + n * math.log(density) + (total - n) * math.log1p(-density))
+        table[0, held, : total + 1] = np.cumsum(mass)
+        table[1, held, : total + 1] = np.cumsum(mass * n)
+    return table
+
+
+def _unit_energies(hardware: Hardware, dataflow: Dataflow) -> np.ndarray:
+    """Return the energy of one of each count, in the hardware's unit."""
+    dram, buffer = _outer_levels(hardware)
+    energies = np.zeros(len(Count))
+    energies[Count.MAC] = hardware.mac.energy
+    energies[Count.LINK] = hardware.fanouts[0].link_energy
+    for operand, (name, _) in dataflow.places.items():
+        memory = hardware.memory(name)
+        energies[Count[f"RF_READ_{operand.name}"]] = memory.read_energy
+        energies[Count[f"RF_WRITE_{operand.name}"]] = memory.write_energy
+    for operand in Operand:
+        energies[Count[f"GLB_READ_{operand.name}"]] = buffer.read_energy
+        energies[Count[f"GLB_WRITE_{operand.name}"]] = buffer.write_energy
+        energies[Count[f"DRAM_READ_{operand.name}"]] = dram.read_energy
+    energies[Count.DRAM_WRITE_O] = dram.write_energy
+    return energies

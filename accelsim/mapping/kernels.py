@@ -1,0 +1,665 @@
+"""Numba kernels of the buffer-level mapper: how a layer is tiled through the global buffer.
+
+The machine has three levels: DRAM, a double-buffered global buffer, and the array with its register files.
+A mapping cuts the layer into tiles along N, G, K, C, P and Q; tile sizes need not divide the dims.
+Time follows a lockstep of ping-pong buffers. With tiles 0 .. T-1, C(i) the array's time on tile i, L(i) the
+DMA's time to load what tile i needs and the buffer does not hold, and D(i) its time to store what tile i
+finished,
+
+    cycles = L(0) + sum_i max(C(i), L(i+1) + D(i-1)) + D(T-1)
+
+where a transfer of w > 0 words takes latency + w / bandwidth. On the array, a *chunk* is the run of iterations
+between two changes of the innermost operand tile that the register files keep; it takes max(iterations,
+load) if the next tile is loaded meanwhile, else their sum, plus the switch to the new tile. Where zeros are
+skipped, the iterations left are binomial and the expected maximum is taken: a chunk with few non-zeros still
+waits for its load, one with many does not give the time back. Dims, operands and count columns are indices;
+see ``accelsim.dims`` and ``Count``.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+import numba as nb
+import numpy as np
+
+N, G, K, C, P, Q, R, S = range(8)
+W, I, O = range(3)  # noqa: E741 - the field's names of the operands
+ORDERS = np.array([[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]], dtype=np.int64)
+"""Loop orders over the groups pixels (N, P, Q) = 0, K = 1, C = 2, outermost first; G is outside them all."""
+
+
+class LayerArrays(NamedTuple):
+    """A layer as kernels see it: int64 arrays."""
+
+    dims: np.ndarray
+    stride: np.ndarray
+    dilation: np.ndarray
+    pad: np.ndarray
+    size: np.ndarray
+
+
+class MachineArrays(NamedTuple):
+    """A machine with one of its dataflows as kernels see it.
+
+    Attributes:
+        axis_dims: int64[2], dims unrolled over rows and cols.
+        axis_sizes: int64[2], rows and cols.
+        split: int64[8], RF tile of each dim (1 unless the dim's inner loop is bounded by the RF).
+        inside: bool[3, 8], whether the dim's loop runs inside the place of the operand's RF tile.
+        kept: int64, operand whose RF tile is innermost; chunks are the runs between its changes.
+        kept_hidden: bool, whether its next tile is loaded while the array computes.
+        in_rf: bool[3], whether the register files keep the operand; else it streams by.
+        switch_cycles: float64, cycles that the array stands still when that tile changes.
+        skip_density: float64, share of iterations that zero skipping leaves.
+        skip_table: float64[2, splits + 1, iterations + 1], for chunks with that many RF-held indices: the
+            probability that at most so many iterations are left, and the mean of those left in these cases.
+        buffer_words: int64, capacity of the buffer.
+        dram_words_per_cycle: float64.
+        dram_latency: float64, cycles.
+        read_port: float64, words per cycle from the buffer to the array.
+        write_port: float64, words per cycle from the array to the buffer.
+        unit_energy: float64[len(Count)], energy of one of each count.
+    """
+
+    axis_dims: np.ndarray
+    axis_sizes: np.ndarray
+    split: np.ndarray
+    inside: np.ndarray
+    kept: int
+    kept_hidden: bool
+    in_rf: np.ndarray
+    switch_cycles: float
+    skip_density: float
+    skip_table: np.ndarray
+    buffer_words: int
+    dram_words_per_cycle: float
+    dram_latency: float
+    read_port: float
+    write_port: float
+    unit_energy: np.ndarray
+
+
+class Count(IntEnum):
+    """Columns of a count vector: words, except the two kinds of MAC."""
+
+    MAC = 0
+    MAC_SKIPPED = 1
+    RF_READ_W = 2
+    RF_READ_I = 3
+    RF_READ_O = 4
+    RF_WRITE_W = 5
+    RF_WRITE_I = 6
+    RF_WRITE_O = 7
+    LINK = 8
+    GLB_READ_W = 9
+    GLB_READ_I = 10
+    GLB_READ_O = 11
+    GLB_WRITE_W = 12
+    GLB_WRITE_I = 13
+    GLB_WRITE_O = 14
+    DRAM_READ_W = 15
+    DRAM_READ_I = 16
+    DRAM_READ_O = 17
+    DRAM_WRITE_O = 18
+
+
+@nb.njit(cache=True)
+def ceil_div(a, b):
+    """Return a / b rounded up, for positive integers."""
+    return -(-a // b)
+
+
+@nb.njit(cache=True)
+def span(outputs, stride, dilation, kernel):
+    """Return how many pixels the windows of consecutive outputs touch along one axis, padding included."""
+    if stride >= kernel and dilation == 1:
+        return outputs * kernel
+    return (outputs - 1) * stride + (kernel - 1) * dilation + 1
+
+
+@nb.njit(cache=True)
+def real_span(first, outputs, stride, dilation, kernel, pad, size):
+    """Return how many real pixels lie between the first and the last that a run of outputs touches."""
+    low = max(first * stride - pad, 0)
+    high = min((first + outputs - 1) * stride - pad + (kernel - 1) * dilation, size - 1)
+    return max(0, high - low + 1)
+
+
+@nb.njit(cache=True)
+def real_taps(first, outputs, stride, dilation, kernel, pad, size):
+    """Return how many (output, tap) pairs of a run of outputs fall on real pixels."""
+    pairs = 0
+    for output in range(first, first + outputs):
+        for tap in range(kernel):
+            pixel = output * stride - pad + tap * dilation
+            pairs += 0 <= pixel < size
+    return pairs
+
+
+@nb.njit(cache=True)
+def array_reads_along(axis, tile, block, taps_inside, layer):
+    """Return the sum over blocks of the pixels that the array fetches along one image axis.
+
+    ``axis`` is 0 for P and 1 for Q. With ``taps_inside`` a block fetches each real pixel that its windows touch
+    once; else it fetches one pixel per output and tap. Tiles are cut into blocks, the last being smaller.
+    """
+    outputs = layer.dims[P + axis]
+    kernel = layer.dims[R + axis]
+    stride, dilation = layer.stride[axis], layer.dilation[axis]
+    pad, size = layer.pad[axis], layer.size[axis]
+    if not taps_inside or (stride >= kernel and dilation == 1):
+        return real_taps(0, outputs, stride, dilation, kernel, pad, size)
+    total = 0
+    for start in range(0, outputs, tile):
+        stop = min(start + tile, outputs)
+        for first in range(start, stop, block):
+            total += real_span(first, min(block, stop - first), stride, dilation, kernel, pad, size)
+    return total
+
+
+@nb.njit(cache=True)
+def uses(operand, dim):
+    """Return whether the dim's index decides which word of the operand is touched."""
+    if operand == W:
+        return dim in (G, K, C, R, S)
+    if operand == I:
+        return dim != K
+    return dim in (N, G, K, P, Q)
+
+
+@nb.njit(cache=True)
+def block_size(dim, machine):
+    """Return how much of a dim the array and its register files take in one iteration or RF tile."""
+    if dim == machine.axis_dims[0]:
+        return machine.axis_sizes[0]
+    if dim == machine.axis_dims[1]:
+        return machine.axis_sizes[1]
+    return machine.split[dim]
+
+
+@nb.njit(cache=True)
+def rf_tile_words(operand, block, tile, layer, machine):
+    """Return the words of an operand's tile in all register files, for the current block sizes."""
+    words = 1
+    for dim in range(8):
+        if not uses(operand, dim):
+            continue
+        spatial = dim == machine.axis_dims[0] or dim == machine.axis_dims[1] or machine.split[dim] > 1
+        held = block[dim] if spatial else (tile[dim] if machine.inside[operand, dim] else 1)
+        if operand == I and dim >= P:
+            if dim >= R:
+                continue
+            axis = dim - P
+            taps = layer.dims[R + axis] if machine.inside[operand, R + axis] else 1
+            held = span(held, layer.stride[axis], layer.dilation[axis], taps)
+        words *= held
+    return words
+
+
+@nb.njit(cache=True)
+def streamed_words(operand, block, machine):
+    """Return the distinct words of a streaming operand that the array touches in one iteration."""
+    words = 1
+    for axis in range(2):
+        if uses(operand, machine.axis_dims[axis]):
+            words *= block[machine.axis_dims[axis]]
+    return words
+
+
+@nb.njit(cache=True)
+def iteration_cycles(block, machine):
+    """Return the cycles of one iteration: 1, or more if the streaming operands exceed a port."""
+    reads = 0
+    writes = 0
+    for operand in range(2):
+        if not machine.in_rf[operand]:
+            reads += streamed_words(operand, block, machine)
+    if not machine.in_rf[O]:
+        words = streamed_words(O, block, machine)
+        reads += words
+        writes += words
+    return max(1.0, max(reads / machine.read_port, writes / machine.write_port))
+
+
+@nb.njit(cache=True)
+def chunk_cycles(iterations, rate, held, load, machine):
+    """Return the expected cycles of one chunk of ``iterations``, with ``load`` cycles to fetch its tile."""
+    mean = iterations * machine.skip_density
+    if not machine.kept_hidden:
+        return mean * rate + load
+    if machine.skip_density == 1.0:
+        return max(mean * rate, load) + machine.switch_cycles
+    most = int(load / rate)
+    if most >= iterations:
+        return load + machine.switch_cycles
+    below = machine.skip_table[0, held, most]
+    return load * below + (mean - machine.skip_table[1, held, most]) * rate + machine.switch_cycles
+
+
+@nb.njit(cache=True)
+def tile_cycles(tile, revisit, layer, machine):
+    """Return the cycles that the array takes for one buffer tile.
+
+    Args:
+        tile: int64[8], size of the tile along every dim.
+        revisit: Whether its partial sums come back from an earlier tile.
+        layer: The layer.
+        machine: The machine.
+
+    Returns:
+        float64: pipeline fill, chunks, and drains of the register files.
+    """
+    rows, cols = machine.axis_dims[0], machine.axis_dims[1]
+    split = 0
+    for dim in range(8):
+        if machine.split[dim] > 1:
+            split = dim
+    has_split = machine.split[split] > 1
+    fill = 0.0
+    for axis in range(2):
+        dim = machine.axis_dims[axis]
+        if not uses(O, dim):
+            fill += min(tile[dim], machine.axis_sizes[axis]) - 1
+    block = np.ones(8, dtype=np.int64)
+    total = 0.0
+    first = True
+    for row_part in range(2):
+        full = tile[rows] // machine.axis_sizes[0]
+        row_count = full if row_part == 0 else 1
+        block[rows] = machine.axis_sizes[0] if row_part == 0 else tile[rows] - full * machine.axis_sizes[0]
+        if row_count == 0 or block[rows] == 0:
+            continue
+        for col_part in range(2):
+            full = tile[cols] // machine.axis_sizes[1]
+            col_count = full if col_part == 0 else 1
+            block[cols] = machine.axis_sizes[1] if col_part == 0 else tile[cols] - full * machine.axis_sizes[1]
+            if col_count == 0 or block[cols] == 0:
+                continue
+            rate = iteration_cycles(block, machine)
+            for split_part in range(2 if has_split else 1):
+                split_count = 1
+                if has_split:
+                    full = tile[split] // machine.split[split]
+                    split_count = full if split_part == 0 else 1
+                    held = machine.split[split] if split_part == 0 else tile[split] - full * machine.split[split]
+                    if split_count == 0 or held == 0:
+                        continue
+                    block[split] = held
+                iterations = 1.0
+                chunks = row_count * col_count * split_count
+                output_tiles = chunks
+                for dim in range(8):
+                    if dim in (rows, cols) or machine.split[dim] > 1:
+                        iterations *= block[dim] if machine.split[dim] > 1 else 1
+                    elif machine.inside[machine.kept, dim]:
+                        iterations *= tile[dim]
+                    else:
+                        chunks *= tile[dim]
+                        output_tiles *= tile[dim] if uses(O, dim) else 1
+                load = rf_tile_words(machine.kept, block, tile, layer, machine) / machine.read_port
+                if not machine.kept_hidden:
+                    load = np.ceil(load)
+                held = block[split] if has_split else 1
+                total += chunks * chunk_cycles(iterations, rate, held, load, machine)
+                if first and machine.kept_hidden:
+                    fill += load
+                if machine.in_rf[O]:
+                    words = rf_tile_words(O, block, tile, layer, machine)
+                    total += output_tiles * np.ceil(words / machine.write_port)
+                    if revisit:
+                        total += output_tiles * np.ceil(words / machine.read_port)
+                first = False
+    return fill + total
+
+
+@nb.njit(cache=True)
+def tile_counts(tile, layer):
+    """Return int64[8], the number of tiles along every dim."""
+    counts = np.ones(8, dtype=np.int64)
+    for dim in range(8):
+        counts[dim] = ceil_div(layer.dims[dim], tile[dim])
+    return counts
+
+
+@nb.njit(cache=True)
+def reloads(order, counts):
+    """Return int64[3], how many times W, I and O cross the DRAM link, per word.
+
+    A tile stays while only loops irrelevant to it run; it comes again when an irrelevant loop that holds a
+    relevant one inside it advances.
+    """
+    groups = np.array([counts[N] * counts[P] * counts[Q], counts[K], counts[C]])
+    times = np.ones(3, dtype=np.int64)
+    for operand in range(3):
+        irrelevant = operand  # W: pixels, I: K, O: C - the groups are numbered so
+        inside = False
+        for position in range(2, -1, -1):
+            group = order[position]
+            if group == irrelevant:
+                if inside:
+                    times[operand] = groups[group]
+            elif groups[group] > 1:
+                inside = True
+    return times
+
+
+@nb.njit(cache=True)
+def dram_span(axis, tile, layer):
+    """Return the sum over tiles of the real pixels that a tile spans along one image axis."""
+    outputs = layer.dims[P + axis]
+    total = 0
+    for start in range(0, outputs, tile):
+        total += real_span(
+            start,
+            min(tile, outputs - start),
+            layer.stride[axis],
+            layer.dilation[axis],
+            layer.dims[R + axis],
+            layer.pad[axis],
+            layer.size[axis],
+        )
+    return total
+
+
+@nb.njit(cache=True)
+def access_counts(tile, order, layer, machine):
+    """Return float64[len(Count)], everything that the layer moves and computes, in closed form."""
+    dims = layer.dims
+    counts = tile_counts(tile, layer)
+    blocks = np.ones(8, dtype=np.int64)
+    for dim in range(8):
+        size = block_size(dim, machine)
+        rest = dims[dim] - (counts[dim] - 1) * tile[dim]
+        blocks[dim] = (counts[dim] - 1) * ceil_div(tile[dim], size) + ceil_div(rest, size)
+    visits = np.ones(3, dtype=np.int64)
+    for operand in range(3):
+        for dim in range(8):
+            if not uses(operand, dim):
+                visits[operand] *= counts[dim] if machine.inside[operand, dim] else blocks[dim]
+    weights = float(dims[G] * dims[K] * dims[C] * dims[R] * dims[S])
+    outputs = float(dims[N] * dims[G] * dims[K] * dims[P] * dims[Q])
+    image = float(dims[N] * dims[G] * dims[C])
+    pixels = 1.0
+    stored = 1.0
+    for axis in range(2):
+        pixels *= array_reads_along(
+            axis, tile[P + axis], block_size(P + axis, machine), machine.inside[I, R + axis], layer
+        )
+        stored *= dram_span(axis, tile[P + axis], layer)
+    macs = outputs * dims[C] * dims[R] * dims[S]
+    executed = macs * machine.skip_density
+    out = np.zeros(len(machine.unit_energy))
+    out[Count.MAC] = executed
+    out[Count.MAC_SKIPPED] = macs - executed
+    times = reloads(order, counts)
+    out[Count.DRAM_READ_W] = weights * times[W]
+    out[Count.DRAM_READ_I] = image * stored * times[I]
+    out[Count.DRAM_READ_O] = outputs * (times[O] - 1)
+    out[Count.DRAM_WRITE_O] = outputs * times[O]
+    fetched_w = weights * visits[W] * (1.0 if machine.in_rf[W] else machine.skip_density)
+    fetched_i = image * pixels * visits[I]
+    out[Count.GLB_READ_W] = fetched_w
+    out[Count.GLB_READ_I] = fetched_i
+    out[Count.GLB_READ_O] = outputs * (visits[O] - 1) + out[Count.DRAM_WRITE_O]
+    out[Count.GLB_WRITE_W] = out[Count.DRAM_READ_W]
+    out[Count.GLB_WRITE_I] = out[Count.DRAM_READ_I]
+    out[Count.GLB_WRITE_O] = outputs * visits[O] + out[Count.DRAM_READ_O]
+    if machine.in_rf[W]:
+        out[Count.RF_READ_W] = executed
+        out[Count.RF_WRITE_W] = fetched_w
+    if machine.in_rf[I]:
+        out[Count.RF_READ_I] = executed
+        out[Count.RF_WRITE_I] = fetched_i
+    if machine.in_rf[O]:
+        out[Count.RF_READ_O] = executed
+        out[Count.RF_WRITE_O] = executed
+    for axis in range(2):
+        if not uses(O, machine.axis_dims[axis]):
+            out[Count.LINK] += executed
+    if machine.in_rf[I] and (machine.axis_dims[0] == P or machine.axis_dims[1] == Q):
+        out[Count.LINK] += macs / dims[K] * blocks[K]
+    return out
+
+
+@nb.njit(cache=True)
+def energy_of(counts, machine):
+    """Return the energy of a count vector, in the machine's unit."""
+    return (counts * machine.unit_energy).sum()
+
+
+@nb.njit(cache=True)
+def loop_dims(order):
+    """Return int64[6], the dims of the loops over tiles, outermost first."""
+    nest = np.zeros(6, dtype=np.int64)
+    nest[0] = G
+    place = 1
+    for position in range(3):
+        if order[position] == 0:
+            nest[place], nest[place + 1], nest[place + 2] = N, P, Q
+            place += 3
+        else:
+            nest[place] = K if order[position] == 1 else C
+            place += 1
+    return nest
+
+
+@nb.njit(cache=True)
+def span_table(tile, counts, layer):
+    """Return int64[2, most tiles], the real pixels that every tile spans along P and along Q."""
+    spans = np.zeros((2, max(counts[P], counts[Q])), dtype=np.int64)
+    for axis in range(2):
+        for index in range(counts[P + axis]):
+            start = index * tile[P + axis]
+            spans[axis, index] = real_span(
+                start,
+                min(tile[P + axis], layer.dims[P + axis] - start),
+                layer.stride[axis],
+                layer.dilation[axis],
+                layer.dims[R + axis],
+                layer.pad[axis],
+                layer.size[axis],
+            )
+    return spans
+
+
+@nb.njit(cache=True)
+def transfer_cycles(words, machine):
+    """Return the cycles of one DRAM transfer; nothing to move takes no time."""
+    return machine.dram_latency + words / machine.dram_words_per_cycle if words > 0 else 0.0
+
+
+@nb.njit(cache=True)
+def lockstep(tile, order, layer, machine):
+    """Return float64[3]: cycles, cycles that the array works, cycles that the DMA works.
+
+    Walks all tiles; see the module's docstring for the recurrence.
+    """
+    counts = tile_counts(tile, layer)
+    nest = loop_dims(order)
+    spans = span_table(tile, counts, layer)
+    known = np.full((64, 2), -1.0)  # cycles of a tile, by which dims are cut short and whether it is a revisit
+    index = np.zeros(8, dtype=np.int64)
+    size = tile.copy()
+    cycles, array_busy, dma_busy = 0.0, 0.0, 0.0
+    computing = 0.0  # C(step - 1)
+    storing = 0.0  # words of D(step - 2)
+    outputs = 0.0  # output words of step - 1
+    last_w, last_i, last_o = -1, -1, -1
+    steps = 1
+    for dim in range(6):
+        steps *= counts[dim]
+    for step in range(steps):
+        rest = step
+        for position in range(5, -1, -1):
+            dim = nest[position]
+            index[dim] = rest % counts[dim]
+            rest //= counts[dim]
+        ragged = 0
+        for dim in range(6):
+            size[dim] = min(tile[dim], layer.dims[dim] - index[dim] * tile[dim])
+            ragged |= (1 << dim) if size[dim] < tile[dim] else 0
+        pixels = (index[N] * counts[P] + index[P]) * counts[Q] + index[Q]
+        images = counts[N] * counts[P] * counts[Q]
+        tile_w = (index[G] * counts[K] + index[K]) * counts[C] + index[C]
+        tile_i = (index[G] * counts[C] + index[C]) * images + pixels
+        tile_o = (index[G] * counts[K] + index[K]) * images + pixels
+        revisit = 1 if index[C] > 0 else 0
+        words = float(size[N] * size[G] * size[K] * size[P] * size[Q])
+        load = 0.0
+        if tile_w != last_w:
+            load += size[G] * size[K] * size[C] * size[R] * size[S]
+        if tile_i != last_i:
+            load += size[N] * size[G] * size[C] * spans[0, index[P]] * spans[1, index[Q]]
+        if tile_o != last_o and revisit == 1:
+            load += words
+        busy = transfer_cycles(load, machine) + transfer_cycles(storing, machine)
+        cycles += max(computing, busy)
+        dma_busy += busy
+        storing = outputs if step > 0 and tile_o != last_o else 0.0
+        if known[ragged, revisit] < 0:
+            known[ragged, revisit] = tile_cycles(size, revisit == 1, layer, machine)
+        computing = known[ragged, revisit]
+        array_busy += computing
+        outputs = words
+        last_w, last_i, last_o = tile_w, tile_i, tile_o
+    busy = transfer_cycles(storing, machine)
+    drain = transfer_cycles(outputs, machine)
+    return cycles + max(computing, busy) + drain, array_busy, dma_busy + busy + drain
+
+
+@nb.njit(cache=True)
+def buffer_need(tile, counts, layer):
+    """Return int64[3], words that W, I and O take in the buffer; operands cut into several tiles are kept twice."""
+    rows = min(layer.size[0], span(tile[P], layer.stride[0], layer.dilation[0], layer.dims[R]))
+    cols = min(layer.size[1], span(tile[Q], layer.stride[1], layer.dilation[1], layer.dims[S]))
+    need = np.ones(3, dtype=np.int64)
+    need[W] = tile[G] * tile[K] * tile[C] * layer.dims[R] * layer.dims[S]
+    need[I] = tile[N] * tile[G] * tile[C] * rows * cols
+    need[O] = tile[N] * tile[G] * tile[K] * tile[P] * tile[Q]
+    for operand in range(3):
+        for dim in range(6):
+            if uses(operand, dim) and counts[dim] > 1:
+                need[operand] *= 2
+                break
+    return need
+
+
+@nb.njit(cache=True)
+def array_total(tile, counts, layer, machine):
+    """Return the array's cycles over all tiles, revisits charged as first visits: a lower bound, near exact."""
+    size = tile.copy()
+    total = 0.0
+    for ragged in range(64):
+        times = 1
+        for dim in range(6):
+            rest = layer.dims[dim] - (counts[dim] - 1) * tile[dim]
+            if (ragged >> dim) & 1:
+                times *= 1 if rest < tile[dim] else 0
+                size[dim] = rest
+            else:
+                times *= counts[dim] if rest == tile[dim] else counts[dim] - 1
+                size[dim] = tile[dim]
+            if times == 0:
+                break
+        if times > 0:
+            total += times * tile_cycles(size, False, layer, machine)
+    return total
+
+
+@nb.njit(cache=True)
+def score(objective, cycles, energy):
+    """Return the primary and the tie-breaking value of an objective: 0 cycles, 1 energy, 2 energy x delay."""
+    if objective == 0:
+        return cycles, energy
+    if objective == 1:
+        return energy, cycles
+    return cycles * energy, cycles
+
+
+@nb.njit(cache=True)
+def iteration_total(tile, layer, machine):
+    """Return the iterations that the array runs for the whole layer, ragged blocks counted whole, zeros skipped."""
+    counts = tile_counts(tile, layer)
+    total = machine.skip_density
+    for dim in range(8):
+        on_axis = dim == machine.axis_dims[0] or dim == machine.axis_dims[1]
+        size = block_size(dim, machine) if on_axis else 1
+        rest = layer.dims[dim] - (counts[dim] - 1) * tile[dim]
+        total *= (counts[dim] - 1) * ceil_div(tile[dim], size) + ceil_div(rest, size)
+    return total
+
+
+@nb.njit(cache=True, nogil=True)
+def evaluate(tile, order, layer, machine):
+    """Return (times float64[4], counts float64[len(Count)]) of one tiling and loop order.
+
+    Times are the layer's cycles, those in which the array is busy, those in which the DMA is busy, and those that the
+    array's iterations alone need.
+    """
+    times = np.zeros(4)
+    times[0], times[1], times[2] = lockstep(tile, order, layer, machine)
+    times[3] = iteration_total(tile, layer, machine)
+    return times, access_counts(tile, order, layer, machine)
+
+
+@nb.njit(cache=True, nogil=True)
+def solve(sizes, lengths, layer, machine, objective):
+    """Search all tilings and loop orders for the best; complete and deterministic, ties to the first in order.
+
+    A candidate is walked tile by tile only if its lower bound, the larger of the array's and the DMA's total work
+    with the exact energy, can still win.
+
+    Args:
+        sizes: int64[6, most], candidate tile sizes of N, G, K, C, P, Q, the largest first.
+        lengths: int64[6], how many candidates each dim has.
+        layer: The layer.
+        machine: The machine.
+        objective: As of ``score``.
+
+    Returns:
+        (found, tile int64[8], order int64[3], space, walked, times, counts): whether any candidate fits the buffer, the
+        best one, the candidates that fit, those walked tile by tile, and what ``evaluate`` says of the best.
+    """
+    tile = layer.dims.copy()
+    best_tile = tile.copy()
+    best_order = -1
+    best, best_tie = np.inf, np.inf
+    space, walked = 0, 0
+    choice = np.zeros(6, dtype=np.int64)
+    total = 1
+    for dim in range(6):
+        total *= lengths[dim]
+    for number in range(total):
+        rest = number
+        for dim in range(5, -1, -1):
+            choice[dim] = rest % lengths[dim]
+            rest //= lengths[dim]
+            tile[dim] = sizes[dim, choice[dim]]
+        counts = tile_counts(tile, layer)
+        if buffer_need(tile, counts, layer).sum() > machine.buffer_words:
+            continue
+        groups = (counts[N] * counts[P] * counts[Q] > 1) + (counts[K] > 1) + (counts[C] > 1)
+        orders = len(ORDERS) if groups > 1 else 1  # loops of one iteration have no order
+        space += orders
+        work = array_total(tile, counts, layer, machine)
+        if objective == 0 and work > best:
+            continue
+        for order in range(orders):
+            moved = access_counts(tile, ORDERS[order], layer, machine)
+            energy = energy_of(moved, machine)
+            words = moved[Count.DRAM_READ_W : Count.DRAM_WRITE_O + 1].sum()
+            bound = max(work, words / machine.dram_words_per_cycle)
+            if score(objective, bound, energy)[0] > best:
+                continue
+            walked += 1
+            cycles = lockstep(tile, ORDERS[order], layer, machine)[0]
+            value, tie = score(objective, cycles, energy)
+            if value < best or (value == best and tie < best_tie):
+                best, best_tie = value, tie
+                best_tile[:] = tile
+                best_order = order
+    order = ORDERS[max(best_order, 0)]
+    times, moved = evaluate(best_tile, order, layer, machine)
+    return best_order >= 0, best_tile, order, space, walked, times, moved
