@@ -82,6 +82,9 @@ class Padding(NamedTuple):
     right: int = 0
 
 
+NO_PADDING = Padding()
+
+
 class Dims(NamedTuple):
     """The eight loop bounds of a layer, in the order that kernels index them."""
 
@@ -98,8 +101,9 @@ class Dims(NamedTuple):
 def window_extent(start_output: int, outputs: int, stride: int, dilation: int, kernel: int, pad: int, size: int) -> int:
     """Return how many real input pixels the windows of a run of outputs span along one axis.
 
-    The run is ``outputs`` outputs from ``start_output``; the span runs from the first to the last pixel
-    touched, so pixels that a stride skips in between count; generated padding does not.
+    The run is ``outputs`` outputs from ``start_output``; the span runs from where the first window starts
+    to where the last one ends, so pixels that a stride or a dilation skips in between count; generated
+    padding does not.
 
     Args:
         start_output: Index of the first output of the run.
@@ -138,7 +142,7 @@ class Layer:
         padding: Zero padding on four sides, in input pixels; generated, never fetched.
         dilation: Vertical and horizontal distance of the filter's taps, in input pixels.
         bias: Whether a bias is added to every output channel.
-        detail: Which activation, which pooling rounding, and so on; for people.
+        detail: Which activation, how many groups are shuffled, and so on; for people.
         block: Path of the block the layer belongs to, such as ``"stage2/unit3"``; empty at the top.
     """
 
@@ -154,7 +158,7 @@ class Layer:
     S: int = 1
     input_shapes: tuple[Shape, ...]
     stride: tuple[int, int] = (1, 1)
-    padding: Padding = Padding()
+    padding: Padding = NO_PADDING
     dilation: tuple[int, int] = (1, 1)
     bias: bool = False
     detail: str = ""

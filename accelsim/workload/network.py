@@ -44,7 +44,6 @@ class Network:
         input_shape: Shape of one input image.
         layers: Every layer, each after all that it reads.
         inputs: For each layer name, the names of the layers it reads (``"input"`` is the image).
-        outputs: Names of the layers whose results leave the network.
         family: Name of the family that built it, or an empty string.
         parameters: What the family was given.
         facts: Published figures.
@@ -60,12 +59,16 @@ class Network:
 
     def __post_init__(self) -> None:
         seen = {INPUT}
+        names = {layer.name for layer in self.layers}
         for layer in self.layers:
             if layer.name in seen:
-                raise WorkloadError(f"network {self.name}: two layers are named {layer.name!r}")
+                raise WorkloadError(f"network {self.name}: {_name_taken(layer.name)}")
+            if layer.name not in self.inputs:
+                raise WorkloadError(f"network {self.name}: nothing says what layer {layer.name} reads")
             for source in self.inputs[layer.name]:
                 if source not in seen:
-                    raise WorkloadError(f"network {self.name}: layer {layer.name} reads {source!r} before it exists")
+                    fault = "does not come before it" if source in names else "does not exist"
+                    raise WorkloadError(f"network {self.name}: layer {layer.name} reads {source!r}, which {fault}")
             seen.add(layer.name)
 
     def __getitem__(self, name: str) -> Layer:
@@ -294,6 +297,8 @@ class NetworkBuilder:
     def add(self, *tensors: Tensor, name: str | None = None) -> Tensor:
         """Element-wise sum of tensors of one shape."""
         resolved = self._name(Op.ADD, name)
+        if len(tensors) < 2:
+            raise WorkloadError(f"layer {resolved}: add reads at least 2 inputs, got {len(tensors)}")
         for other in tensors[1:]:
             if other.shape != tensors[0].shape:
                 raise WorkloadError(
@@ -315,6 +320,8 @@ class NetworkBuilder:
     def concat(self, *tensors: Tensor, name: str | None = None) -> Tensor:
         """Concatenation along the channels."""
         resolved = self._name(Op.CONCAT, name)
+        if not tensors:
+            raise WorkloadError(f"layer {resolved}: concat reads at least 1 input, got 0")
         first = tensors[0]
         for other in tensors[1:]:
             if other.shape[1:] != first.shape[1:]:
@@ -373,6 +380,8 @@ class NetworkBuilder:
         resolved = self._name(Op.PAD_CHANNELS, name)
         if channels < x.channels:
             raise WorkloadError(f"layer {resolved}: cannot pad {x.channels} channels to {channels}")
+        if stride < 1:
+            raise WorkloadError(f"layer {resolved}: stride must be at least 1, got {stride}")
         shape = Shape(channels, -(-x.shape.height // stride), -(-x.shape.width // stride))
         return self._move(Op.PAD_CHANNELS, (x,), shape, name, stride=(stride, stride))
 
@@ -458,7 +467,7 @@ class NetworkBuilder:
 
     def _add(self, layer: Layer, tensors: Sequence[Tensor]) -> Tensor:
         if layer.name in self._shapes:
-            raise WorkloadError(f"network {self.name}: two layers are named {layer.name!r}")
+            raise WorkloadError(f"network {self.name}: {_name_taken(layer.name)}")
         stem = "/".join([*self._scopes, layer.op.value])
         self._counters[stem] += layer.name == f"{stem}{self._counters[stem] + 1}"
         self._layers.append(layer)
@@ -469,8 +478,13 @@ class NetworkBuilder:
 
 def _pool_output_size(name: str, size: int, kernel: int, stride: int, pads: tuple[int, ...], ceil_mode: bool) -> int:
     """Return a pooling window's output size; rounding up never starts a window in the padding."""
+    rounded_down = conv_output_size(name, size, kernel, stride, pads[0], pads[1], 1)
     if not ceil_mode:
-        return conv_output_size(name, size, kernel, stride, pads[0], pads[1], 1)
-    conv_output_size(name, size, kernel, stride, pads[0], pads[1], 1)
+        return rounded_down
     outputs = -(-(size + pads[0] + pads[1] - kernel) // stride) + 1
     return outputs - ((outputs - 1) * stride >= size + pads[0])
+
+
+def _name_taken(name: str) -> str:
+    """Say why a layer cannot have this name."""
+    return f"{INPUT!r} is the image, no layer may be named so" if name == INPUT else f"two layers are named {name!r}"
