@@ -1,0 +1,1 @@
+"""Workloads: layers, networks, the families of the literature, readers."""
