@@ -1,0 +1,63 @@
+"""accelsim: how long a convolutional network takes on a PE-array accelerator, and where cycles and energy go.
+
+    from accelsim import load_network, load_hardware, simulate
+
+    result = simulate(load_network("squeezenext23"), load_hardware("16x16_128KB"))
+    result.totals["cycles"], result.layers
+
+Names are imported on first use, so that ``import accelsim`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from accelsim.hardware.loader import hardware_names, load_hardware
+    from accelsim.hardware.spec import Hardware
+    from accelsim.result import Result
+    from accelsim.simulation import compare, simulate
+    from accelsim.workload.layer import Layer
+    from accelsim.workload.loader import load_network, network_names
+    from accelsim.workload.network import Network, NetworkBuilder
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Hardware": "hardware.spec",
+    "Layer": "workload.layer",
+    "Network": "workload.network",
+    "NetworkBuilder": "workload.network",
+    "Result": "result",
+    "compare": "simulation",
+    "hardware_names": "hardware.loader",
+    "load_hardware": "hardware.loader",
+    "load_network": "workload.loader",
+    "network_names": "workload.loader",
+    "simulate": "simulation",
+}
+
+__all__ = [
+    "Hardware",
+    "Layer",
+    "Network",
+    "NetworkBuilder",
+    "Result",
+    "compare",
+    "hardware_names",
+    "load_hardware",
+    "load_network",
+    "network_names",
+    "simulate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'accelsim' has no attribute {name!r}")
+    return getattr(import_module(f"accelsim.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -13,7 +13,7 @@ import numpy as np
 from accelsim.dims import USES, Dim, Operand
 from accelsim.errors import HardwareError, WorkloadError
 from accelsim.hardware.spec import Dataflow, Hardware, Memory
-from accelsim.mapping.kernels import Count, LayerArrays, MachineArrays
+from accelsim.mapping.arrays import Count, LayerArrays, MachineArrays
 from accelsim.workload.layer import Layer, Op
 
 MAX_LOOP_ITERATIONS = 2**50
@@ -55,8 +55,7 @@ def lower_machine(hardware: Hardware, dataflow_name: str, layer: Layer) -> Machi
     split = np.ones(8, dtype=np.int64)
     register, _ = dataflow.places[kept]
     for dim, operand in _split_dims(hardware, dataflow_name).items():
-        memory, _ = dataflow.places[operand]
-        split[dim] = (hardware.memory(memory).pe_words or {})[operand.name]
+        split[dim] = _register_words(hardware, dataflow, operand)
     density = 1.0 - (hardware.zero_fraction[dataflow.skips_zeros_of] if dataflow.skips_zeros_of else 0.0)
     return MachineArrays(
         axis_dims=np.array((Dim[dataflow.rows], Dim[dataflow.cols]), dtype=np.int64),
@@ -81,8 +80,8 @@ def lower_machine(hardware: Hardware, dataflow_name: str, layer: Layer) -> Machi
 def tile_candidates(layer: LayerArrays, machine: MachineArrays) -> tuple[np.ndarray, np.ndarray]:
     """Return the tile sizes worth trying along every tiled dim, the largest first.
 
-    Of all sizes that give the same number of tiles only the smallest matters; where the array takes a dim in blocks, it is
-    rounded up to whole blocks, which costs no array time.
+    Of all sizes that give the same number of tiles only the smallest matters; where the array takes a dim in
+    blocks, it is rounded up to whole blocks, which costs no array time.
 
     Returns:
         int64[6, most] sizes, padded with ones, and int64[6] how many each dim has.
@@ -95,8 +94,8 @@ def tile_candidates(layer: LayerArrays, machine: MachineArrays) -> tuple[np.ndar
 
 
 def _sizes(dim: int, block: int) -> list[int]:
-    tiles = dict.fromkeys(min(dim, -(-(-(-dim // count)) // block) * block) for count in range(1, dim + 1))
-    return list(tiles)
+    smallest = (math.ceil(dim / count) for count in range(1, dim + 1))
+    return list(dict.fromkeys(min(dim, math.ceil(size / block) * block) for size in smallest))
 
 
 def _block(dim: Dim, machine: MachineArrays) -> int:
@@ -111,8 +110,8 @@ def _outer_levels(hardware: Hardware) -> tuple[Memory, Memory]:
     outer = [memory for memory in hardware.memories if memory.pe_words is None]
     if len(outer) != 2 or outer[0].size_kb is not None or outer[1].size_kb is None or len(hardware.fanouts) != 1:
         raise HardwareError(
-            f"{hardware.name}: the engine models an unbounded memory, one buffer with size_kb and one array of PEs with "
-            f"registers; got memories {', '.join(memory.name for memory in outer)} outside the PEs "
+            f"{hardware.name}: the engine models an unbounded memory, one buffer with size_kb and one array of PEs "
+            f"with registers; got memories {', '.join(memory.name for memory in outer)} outside the PEs "
             f"and {len(hardware.fanouts)} fanouts"
         )
     if hardware.fanouts[0].below != outer[1].name:
@@ -152,6 +151,12 @@ def _split_dims(hardware: Hardware, name: str) -> dict[Dim, Operand]:
             raise HardwareError(f"{hardware.name}: dataflow {name}: no registers bound the inner loop of {dim.name}")
         split[dim] = bounding[0]
     return split
+
+
+def _register_words(hardware: Hardware, dataflow: Dataflow, operand: Operand) -> int:
+    """Return how many words of an operand every PE holds."""
+    words = hardware.memory(dataflow.places[operand][0]).pe_words or {}
+    return {Operand[name]: count for name, count in words.items()}[operand]
 
 
 def _skip_table(splits: int, taps: int, density: float) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Hardware: what an accelerator is, and how its YAML is read."""

@@ -7,7 +7,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from accelsim.data import hwconfig_files
+from accelsim.data import data_files, data_names
 from accelsim.errors import HardwareError, did_you_mean
 from accelsim.hardware.spec import Hardware
 from accelsim.yamlio import Document, convert, read_yaml
@@ -15,7 +15,7 @@ from accelsim.yamlio import Document, convert, read_yaml
 
 def hardware_names() -> list[str]:
     """Return the names of the accelerators that come with accelsim, sorted."""
-    return list(hwconfig_files())
+    return data_names("hwconfigs")
 
 
 def load_hardware(source: str | PathLike[str], **overrides: Any) -> Hardware:
@@ -41,7 +41,7 @@ def load_hardware(source: str | PathLike[str], **overrides: Any) -> Hardware:
 def _path(source: str) -> Path:
     if source.endswith((".yaml", ".yml")) or "/" in source or "\\" in source:
         return Path(source)
-    known = hwconfig_files()
+    known = data_files("hwconfigs")
     if source not in known:
         raise HardwareError(
             f"unknown hardware {source!r}{did_you_mean(source, known)}; known are {', '.join(known)}, "

@@ -34,7 +34,7 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of every part of a hardware description."""
 
 
-class Mac(Spec, kw_only=True):
+class Mac(Spec, frozen=True, kw_only=True):
     """The multiply-accumulate unit.
 
     Attributes:
@@ -44,7 +44,7 @@ class Mac(Spec, kw_only=True):
     energy: NonNegativeFloat
 
 
-class Memory(Spec, kw_only=True):
+class Memory(Spec, frozen=True, kw_only=True):
     """One storage level.
 
     Attributes:
@@ -78,7 +78,7 @@ class Memory(Spec, kw_only=True):
         return None if self.size_kb is None else int(self.size_kb * 1024 * 8) // word_bits
 
 
-class Fanout(Spec, kw_only=True):
+class Fanout(Spec, frozen=True, kw_only=True):
     """A grid of PEs below a memory.
 
     Attributes:
@@ -105,7 +105,7 @@ class Fanout(Spec, kw_only=True):
         return self.rows * self.cols
 
 
-class Dataflow(Spec, kw_only=True):
+class Dataflow(Spec, frozen=True, kw_only=True):
     """A named constraint on mappings: what is unrolled on which axis, and what stays in the PEs.
 
     Attributes:
@@ -148,7 +148,7 @@ class Dataflow(Spec, kw_only=True):
         return found
 
 
-class Hardware(Spec, kw_only=True):
+class Hardware(Spec, frozen=True, kw_only=True):
     """An accelerator.
 
     Attributes:
@@ -200,7 +200,9 @@ class Hardware(Spec, kw_only=True):
             memory, dot, operand = entry.rpartition(".")
             if dot and (memory not in registers or operand not in (registers[memory].pe_words or {})):
                 known = [f"{m.name}.{operand}" for m in registers.values() for operand in m.pe_words or ()]
-                raise ValueError(f"dataflow {name}: nest has {entry!r}; the PEs have {', '.join(known) or 'no registers'}")
+                raise ValueError(
+                    f"dataflow {name}: nest has {entry!r}; the PEs have {', '.join(known) or 'no registers'}"
+                )
         if dataflow.skips_zeros_of and dataflow.skips_zeros_of not in self.zero_fraction:
             raise ValueError(f"dataflow {name} skips zeros of {dataflow.skips_zeros_of}, which has no zero_fraction")
 

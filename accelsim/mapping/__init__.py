@@ -1,0 +1,1 @@
+"""Mappings: loop nests, and the search for the best one."""

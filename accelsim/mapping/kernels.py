@@ -13,96 +13,20 @@ between two changes of the innermost operand tile that the register files keep; 
 load) if the next tile is loaded meanwhile, else their sum, plus the switch to the new tile. Where zeros are
 skipped, the iterations left are binomial and the expected maximum is taken: a chunk with few non-zeros still
 waits for its load, one with many does not give the time back. Dims, operands and count columns are indices;
-see ``accelsim.dims`` and ``Count``.
+see ``accelsim.dims`` and ``accelsim.mapping.arrays``.
 """
 
 from __future__ import annotations
 
-from enum import IntEnum
-from typing import NamedTuple
-
 import numba as nb
 import numpy as np
+
+from accelsim.mapping.arrays import Count
 
 N, G, K, C, P, Q, R, S = range(8)
 W, I, O = range(3)  # noqa: E741 - the field's names of the operands
 ORDERS = np.array([[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]], dtype=np.int64)
 """Loop orders over the groups pixels (N, P, Q) = 0, K = 1, C = 2, outermost first; G is outside them all."""
-
-
-class LayerArrays(NamedTuple):
-    """A layer as kernels see it: int64 arrays."""
-
-    dims: np.ndarray
-    stride: np.ndarray
-    dilation: np.ndarray
-    pad: np.ndarray
-    size: np.ndarray
-
-
-class MachineArrays(NamedTuple):
-    """A machine with one of its dataflows as kernels see it.
-
-    Attributes:
-        axis_dims: int64[2], dims unrolled over rows and cols.
-        axis_sizes: int64[2], rows and cols.
-        split: int64[8], RF tile of each dim (1 unless the dim's inner loop is bounded by the RF).
-        inside: bool[3, 8], whether the dim's loop runs inside the place of the operand's RF tile.
-        kept: int64, operand whose RF tile is innermost; chunks are the runs between its changes.
-        kept_hidden: bool, whether its next tile is loaded while the array computes.
-        in_rf: bool[3], whether the register files keep the operand; else it streams by.
-        switch_cycles: float64, cycles that the array stands still when that tile changes.
-        skip_density: float64, share of iterations that zero skipping leaves.
-        skip_table: float64[2, splits + 1, iterations + 1], for chunks with that many RF-held indices: the
-            probability that at most so many iterations are left, and the mean of those left in these cases.
-        buffer_words: int64, capacity of the buffer.
-        dram_words_per_cycle: float64.
-        dram_latency: float64, cycles.
-        read_port: float64, words per cycle from the buffer to the array.
-        write_port: float64, words per cycle from the array to the buffer.
-        unit_energy: float64[len(Count)], energy of one of each count.
-    """
-
-    axis_dims: np.ndarray
-    axis_sizes: np.ndarray
-    split: np.ndarray
-    inside: np.ndarray
-    kept: int
-    kept_hidden: bool
-    in_rf: np.ndarray
-    switch_cycles: float
-    skip_density: float
-    skip_table: np.ndarray
-    buffer_words: int
-    dram_words_per_cycle: float
-    dram_latency: float
-    read_port: float
-    write_port: float
-    unit_energy: np.ndarray
-
-
-class Count(IntEnum):
-    """Columns of a count vector: words, except the two kinds of MAC."""
-
-    MAC = 0
-    MAC_SKIPPED = 1
-    RF_READ_W = 2
-    RF_READ_I = 3
-    RF_READ_O = 4
-    RF_WRITE_W = 5
-    RF_WRITE_I = 6
-    RF_WRITE_O = 7
-    LINK = 8
-    GLB_READ_W = 9
-    GLB_READ_I = 10
-    GLB_READ_O = 11
-    GLB_WRITE_W = 12
-    GLB_WRITE_I = 13
-    GLB_WRITE_O = 14
-    DRAM_READ_W = 15
-    DRAM_READ_I = 16
-    DRAM_READ_O = 17
-    DRAM_WRITE_O = 18
 
 
 @nb.njit(cache=True)
@@ -220,7 +144,7 @@ def iteration_cycles(block, machine):
         words = streamed_words(O, block, machine)
         reads += words
         writes += words
-    return max(1.0, max(reads / machine.read_port, writes / machine.write_port))
+    return max(1.0, reads / machine.read_port, writes / machine.write_port)
 
 
 @nb.njit(cache=True)
@@ -426,7 +350,10 @@ def access_counts(tile, order, layer, machine):
 @nb.njit(cache=True)
 def energy_of(counts, machine):
     """Return the energy of a count vector, in the machine's unit."""
-    return (counts * machine.unit_energy).sum()
+    energy = 0.0
+    for column in range(len(counts)):
+        energy += counts[column] * machine.unit_energy[column]
+    return energy
 
 
 @nb.njit(cache=True)
@@ -638,7 +565,8 @@ def solve(sizes, lengths, layer, machine, objective):
             rest //= lengths[dim]
             tile[dim] = sizes[dim, choice[dim]]
         counts = tile_counts(tile, layer)
-        if buffer_need(tile, counts, layer).sum() > machine.buffer_words:
+        need = buffer_need(tile, counts, layer)
+        if need[W] + need[I] + need[O] > machine.buffer_words:
             continue
         groups = (counts[N] * counts[P] * counts[Q] > 1) + (counts[K] > 1) + (counts[C] > 1)
         orders = len(ORDERS) if groups > 1 else 1  # loops of one iteration have no order
@@ -649,7 +577,9 @@ def solve(sizes, lengths, layer, machine, objective):
         for order in range(orders):
             moved = access_counts(tile, ORDERS[order], layer, machine)
             energy = energy_of(moved, machine)
-            words = moved[Count.DRAM_READ_W : Count.DRAM_WRITE_O + 1].sum()
+            words = 0.0
+            for column in range(Count.DRAM_READ_W, Count.DRAM_WRITE_O + 1):
+                words += moved[column]
             bound = max(work, words / machine.dram_words_per_cycle)
             if score(objective, bound, energy)[0] > best:
                 continue
@@ -658,7 +588,8 @@ def solve(sizes, lengths, layer, machine, objective):
             value, tie = score(objective, cycles, energy)
             if value < best or (value == best and tie < best_tie):
                 best, best_tie = value, tie
-                best_tile[:] = tile
+                for dim in range(8):  # an assignment of slices would compile numpy's error messages: 2 s
+                    best_tile[dim] = tile[dim]
                 best_order = order
     order = ORDERS[max(best_order, 0)]
     times, moved = evaluate(best_tile, order, layer, machine)

@@ -1,0 +1,1 @@
+"""Reports: files, plots, published tables beside computed ones."""

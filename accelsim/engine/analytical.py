@@ -1,0 +1,224 @@
+"""The closed-form engine: cycles, energy and traffic of a layer under its best mapping."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from accelsim import cache
+from accelsim.dims import Operand
+from accelsim.errors import HardwareError, NoMappingError, did_you_mean
+from accelsim.hardware.spec import Hardware
+from accelsim.lowering import lower_layer, lower_machine, tile_candidates
+from accelsim.mapping.arrays import Count
+from accelsim.mapping.mapping import OBJECTIVES, build_mapping
+from accelsim.mapping.mapping import Mapping as LoopNest
+from accelsim.workload.layer import Layer
+
+log = logging.getLogger("accelsim")
+
+ENERGY_COMPONENTS = {
+    "mac": (Count.MAC, Count.MAC),
+    "rf": (Count.RF_READ_W, Count.RF_WRITE_O),
+    "noc": (Count.LINK, Count.LINK),
+    "glb": (Count.GLB_READ_W, Count.GLB_WRITE_O),
+    "dram": (Count.DRAM_READ_W, Count.DRAM_WRITE_O),
+}
+"""First and last count that each component of the energy sums."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the mapper says of one layer and dataflow: plain data, as the cache keeps it.
+
+    Attributes:
+        tile: Size of the buffer's tile along every dim.
+        order: Loop order over the tiles, as of ``build_mapping``.
+        space: Number of mappings in the space.
+        walked: How many of them were evaluated in full.
+        times: Cycles of the layer, of the array, of the DMA, and of the array's iterations alone.
+        counts: One number per ``Count``.
+    """
+
+    tile: tuple[int, ...]
+    order: tuple[int, ...]
+    space: int
+    walked: int
+    times: tuple[float, ...]
+    counts: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerResult:
+    """What one layer costs.
+
+    Attributes:
+        layer: The layer.
+        mapping: The best mapping found.
+        cycles: Time of the layer, rounded up.
+        array_cycles: Cycles in which the array works on a tile, preload, fill and drain included.
+        iteration_cycles: Cycles that its multiply-accumulates alone need, skipped ones left out.
+        dram_cycles: Cycles in which the DMA transfers or waits for DRAM.
+        counts: float64 per ``Count``, words moved and MACs executed.
+        energy: Energy by component (mac, rf, noc, glb, dram), in the hardware's unit.
+        space: Number of mappings in the space searched, all of them covered.
+        walked: How many of them were evaluated in full; the others were proven worse by a lower bound.
+    """
+
+    layer: Layer
+    mapping: LoopNest
+    cycles: int
+    array_cycles: float
+    iteration_cycles: float
+    dram_cycles: float
+    counts: np.ndarray
+    energy: dict[str, float]
+    space: int
+    walked: int
+
+    @property
+    def total_energy(self) -> float:
+        """Energy of the layer, in the hardware's unit."""
+        return sum(self.energy.values())
+
+    @property
+    def bound(self) -> str:
+        """What the layer waits for: ``dram``, ``compute``, or ``glb`` (loads and drains of the array)."""
+        if self.dram_cycles > self.array_cycles:
+            return "dram"
+        return "compute" if 2 * self.iteration_cycles >= self.array_cycles else "glb"
+
+
+def dataflow_names(hardware: Hardware, dataflow: str) -> tuple[str, ...]:
+    """Return the dataflows to try: all of the hardware's for ``best`` or ``any``, else the named one.
+
+    Raises:
+        HardwareError: The hardware has no such dataflow.
+    """
+    if dataflow in ("best", "any"):
+        return tuple(hardware.dataflows)
+    if dataflow not in hardware.dataflows:
+        known = ["best", *hardware.dataflows]
+        raise HardwareError(
+            f"{hardware.name} has no dataflow {dataflow!r}{did_you_mean(dataflow, known)}; it has {', '.join(known)}"
+        )
+    return (dataflow,)
+
+
+def solve_layer(layer: Layer, hardware: Hardware, dataflow: str, objective: str) -> Answer | None:
+    """Return the best mapping of a layer under one dataflow, or None if no tile fits the buffer.
+
+    Args:
+        layer: A layer that runs on the array.
+        hardware: The accelerator.
+        dataflow: Name of one of its dataflows.
+        objective: One of ``OBJECTIVES``; ties go to the other quantity.
+    """
+    from accelsim.mapping import kernels  # noqa: PLC0415 - numba is loaded only where something is searched
+
+    _announce_compilation(kernels.solve)
+    arrays, machine = lower_layer(layer), lower_machine(hardware, dataflow, layer)
+    sizes, lengths = tile_candidates(arrays, machine)
+    found, tile, order, space, walked, times, counts = kernels.solve(
+        sizes, lengths, arrays, machine, OBJECTIVES.index(objective)
+    )
+    if not found:
+        return None
+    return Answer(
+        tile=tuple(map(int, tile)),
+        order=tuple(map(int, order)),
+        space=int(space),
+        walked=int(walked),
+        times=tuple(map(float, times)),
+        counts=tuple(map(float, counts)),
+    )
+
+
+def question(layer: Layer, hardware: Hardware, dataflow: str, objective: str) -> bytes:
+    """Return the cache key of what ``solve_layer`` would compute."""
+    return cache.key_of(lower_layer(layer), lower_machine(hardware, dataflow, layer), objective)
+
+
+def layer_result(layer: Layer, hardware: Hardware, answers: Mapping[str, Answer | None], objective: str) -> LayerResult:
+    """Return what a layer costs under the best dataflow.
+
+    Args:
+        layer: The layer.
+        hardware: The accelerator.
+        answers: What ``solve_layer`` says for every dataflow to choose from; ties go to the first.
+        objective: One of ``OBJECTIVES``.
+
+    Raises:
+        NoMappingError: No tile fits the buffer under any of them.
+    """
+    found = [_result(layer, hardware, flow, answer) for flow, answer in answers.items() if answer is not None]
+    if not found:
+        raise NoMappingError(_why_nothing_fits(layer, hardware, list(answers)))
+    return min(found, key=lambda result: _score(result, objective))
+
+
+def _score(result: LayerResult, objective: str) -> tuple[float, float]:
+    cycles, energy = float(result.cycles), result.total_energy
+    return {"cycles": (cycles, energy), "energy": (energy, cycles), "edp": (cycles * energy, cycles)}[objective]
+
+
+def _result(layer: Layer, hardware: Hardware, dataflow: str, answer: Answer) -> LayerResult:
+    counts = np.array(answer.counts)
+    spent = counts * lower_machine(hardware, dataflow, layer).unit_energy
+    cycles, array_cycles, dram_cycles, iteration_cycles = answer.times
+    return LayerResult(
+        layer=layer,
+        mapping=build_mapping(layer, hardware, dataflow, answer.tile, answer.order),
+        cycles=math.ceil(cycles),
+        array_cycles=array_cycles,
+        iteration_cycles=iteration_cycles,
+        dram_cycles=dram_cycles,
+        counts=counts,
+        energy={name: float(spent[first : last + 1].sum()) for name, (first, last) in ENERGY_COMPONENTS.items()},
+        space=answer.space,
+        walked=answer.walked,
+    )
+
+
+def _why_nothing_fits(layer: Layer, hardware: Hardware, dataflows: Sequence[str]) -> str:
+    """Return the sentence that names the smallest need and what the buffer has."""
+    from accelsim.mapping import kernels  # noqa: PLC0415
+
+    arrays = lower_layer(layer)
+    smallest: np.ndarray | None = None
+    capacity = 0
+    for dataflow in dataflows:
+        machine = lower_machine(hardware, dataflow, layer)
+        sizes, lengths = tile_candidates(arrays, machine)
+        tile = arrays.dims.copy()
+        tile[: len(lengths)] = [sizes[dim, : lengths[dim]].min() for dim in range(len(lengths))]
+        need = kernels.buffer_need(tile, kernels.tile_counts(tile, arrays), arrays)
+        capacity = machine.buffer_words
+        smallest = need if smallest is None or need.sum() < smallest.sum() else smallest
+    assert smallest is not None
+    buffer = next(memory.name for memory in hardware.memories if memory.size_kb is not None)
+    parts = ", ".join(f"{operand.name} {int(smallest[operand])}" for operand in Operand)
+    return (
+        f"layer {layer.name}: no tile fits {buffer} of {hardware.name}: the smallest needs {int(smallest.sum())} words "
+        f"({parts}), it has {capacity}"
+    )
+
+
+_announced = False
+
+
+def _announce_compilation(kernel: Any) -> None:
+    """Say once, before the first call, that kernels will be compiled if no earlier run has left them on disk."""
+    global _announced  # noqa: PLW0603 - one message a process
+    if _announced:
+        return
+    _announced = True
+    folder = getattr(getattr(kernel, "_cache", None), "cache_path", None)
+    if folder is not None and not any(Path(folder).glob(f"kernels.{kernel.__name__}-*.nbi")):
+        log.warning("compiling the mapper's kernels for this machine, once (about 15 s)")

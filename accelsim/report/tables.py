@@ -1,0 +1,231 @@
+"""Tables for terminals and pipes: aligned, as wide as the terminal, plain text elsewhere."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from accelsim.result import Result
+from accelsim.units import engineering, percent
+from accelsim.workload.layer import Layer
+
+GAP = 2
+"""Spaces between two columns."""
+
+
+@dataclass(frozen=True)
+class TextColumn:
+    """A column of a printed table.
+
+    Attributes:
+        title: Heading, with the unit.
+        cells: One text per row.
+        keep: The larger, the longer the column stays when the terminal is narrow.
+        left: Whether the text is aligned to the left (names) and not to the right (numbers).
+    """
+
+    title: str
+    cells: list[str]
+    keep: int = 0
+    left: bool = False
+
+    @property
+    def width(self) -> int:
+        """Characters that the column needs."""
+        return max(len(text) for text in (self.title, *self.cells))
+
+
+def print_table(columns: Sequence[TextColumn], *, console: Console) -> None:
+    """Print the columns that fit the console; say which ones were left out."""
+    shown = _fitting(columns, console.width) if console.is_terminal else list(columns)
+    width = sum(column.width + GAP for column in shown)
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold", width=width)
+    for column in shown:
+        table.add_column(column.title, justify="left" if column.left else "right", no_wrap=True)
+    for row in zip(*(column.cells for column in shown), strict=True):
+        table.add_row(*row)
+    console.print(table, width=max(width, console.width) if not console.is_terminal else None, soft_wrap=True)
+    hidden = [column.title for column in columns if column not in shown]
+    if hidden:
+        console.print(f"not shown at {console.width} characters: {', '.join(hidden)}", style="dim", highlight=False)
+
+
+def _fitting(columns: Sequence[TextColumn], width: int) -> list[TextColumn]:
+    """Return the columns to show, dropping those of the lowest ``keep`` first."""
+    shown = list(columns)
+    while len(shown) > 2 and sum(column.width + GAP for column in shown) - GAP > width:
+        shown.remove(min(shown, key=lambda column: column.keep))
+    return shown
+
+
+def shape_text(layer: Layer) -> str:
+    """Return a layer's shape for people: ``64->32 55x55 3x1/2 g4``."""
+    text = f"{layer.G * layer.C}->{layer.G * layer.K} {layer.P}x{layer.Q}"
+    if layer.R * layer.S > 1 or max(layer.stride) > 1:
+        text += f" {layer.R}x{layer.S}"
+    if max(layer.stride) > 1:
+        text += f"/{layer.stride[0]}" if layer.stride[0] == layer.stride[1] else f"/{layer.stride[0]}x{layer.stride[1]}"
+    return text + (f" g{layer.G}" if layer.G > 1 else "")
+
+
+def layer_columns(result: Result) -> list[TextColumn]:
+    """Return the per-layer table of a result as printed by ``accelsim run``."""
+    records = result.records
+    cycles = sum(record["cycles"] for record in records)
+    layers = [entry.layer for entry in result.layer_results]
+    unit = result.hardware.energy_unit
+
+    def column(title: str, key: str, keep: int, text: Any, left: bool = False) -> TextColumn:
+        return TextColumn(title, [text(record[key]) for record in records], keep, left)
+
+    return [
+        column("layer", "layer", 100, str, left=True),
+        column("kind", "kind", 50, str, left=True),
+        TextColumn("shape", [shape_text(layer) for layer in layers], 60, True),
+        column("MACs", "macs", 70, engineering),
+        column("flow", "dataflow", 80, str, left=True),
+        column("cycles", "cycles", 99, lambda value: f"{value:,}"),
+        column("time", "cycles", 75, lambda value: percent(value / cycles)),
+        column("bound", "bound", 90, str, left=True),
+        column("use", "utilization", 85, percent),
+        column(f"energy/{unit}", "energy", 95, engineering),
+        TextColumn(
+            "DRAM words",
+            [engineering(record["dram_read_words"] + record["dram_write_words"]) for record in records],
+            65,
+        ),
+        column("MACs/DRAM byte", "macs_per_dram_byte", 40, lambda value: f"{value:.3g}"),
+    ]
+
+
+def summary_lines(result: Result) -> list[str]:
+    """Return the lines that follow the per-layer table: totals, shares, what is not charged."""
+    totals = result.totals
+    unit = totals["energy_unit"]
+    lines = [
+        f"{result.network.name} on {result.hardware.name}, {_options_text(result)}",
+        f"  time    {totals['cycles']:,} cycles = {totals['time_ms']:.4g} ms at {result.hardware.clock_mhz:g} MHz, "
+        f"array in use {percent(totals['utilization'])}",
+        f"  energy  {engineering(totals['energy'])} {unit}: "
+        + ", ".join(
+            f"{name} {percent(totals[f'energy_{name}'] / totals['energy'])}"
+            for name in ("mac", "rf", "noc", "glb", "dram")
+        ),
+        f"  work    {engineering(totals['macs'])} MACs, {engineering(totals['params'])} parameters, "
+        f"{engineering(totals['dram_words'])} words to and from DRAM",
+    ]
+    lines += [f"  {line}" for line in _shares(result)]
+    if result.not_charged:
+        lines.append(
+            f"  not charged ({result.hardware.name}: data_operations: {result.hardware.data_operations}): "
+            f"{_count_ops(result)}"
+        )
+    return lines
+
+
+def _options_text(result: Result) -> str:
+    options = result.options
+    return f"batch {options['batch']}, dataflow {options['dataflow']}, objective {options['objective']}"
+
+
+def _shares(result: Result) -> list[str]:
+    """Return one line per kind of layer and per bound: its share of MACs, time and energy."""
+    totals = result.totals
+    lines = []
+    for key, what in (("kind", "kind"), ("bound", "bound by")):
+        groups: dict[str, dict[str, float]] = {}
+        for record in result.records:
+            group = groups.setdefault(record[key], {"layers": 0, "macs": 0, "cycles": 0, "energy": 0})
+            group["layers"] += 1
+            for metric in ("macs", "cycles", "energy"):
+                group[metric] += record[metric]
+        for name, group in sorted(groups.items(), key=lambda item: -item[1]["cycles"]):
+            share = {metric: percent(group[metric] / totals[metric]) for metric in ("macs", "cycles", "energy")}
+            lines.append(
+                f"{what + ' ' + name:<18} {group['layers']:>4} layers  {share['macs']:>6} of MACs  "
+                f"{share['cycles']:>6} of time  {share['energy']:>6} of energy"
+            )
+    return lines
+
+
+def _count_ops(result: Result) -> str:
+    counts: dict[str, int] = {}
+    for layer in result.not_charged:
+        counts[str(layer.op)] = counts.get(str(layer.op), 0) + 1
+    return ", ".join(f"{op} {count}" for op, count in sorted(counts.items(), key=lambda item: -item[1]))
+
+
+def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return records as CSV text with a header; all rows have the keys of the first."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def comparison_rows(results: Sequence[Result], baseline: str | None = None) -> list[dict[str, Any]]:
+    """Return one record per result, with time and energy relative to a baseline network on the same hardware.
+
+    Args:
+        results: What ``accelsim.compare`` returns.
+        baseline: Name of the network that counts as 1; None takes the fastest of each accelerator.
+    """
+    rows = []
+    for result in results:
+        peers = [other for other in results if other.hardware is result.hardware]
+        reference = min(peers, key=lambda other: other.totals["cycles"]) if baseline is None else None
+        base = reference or next(other for other in peers if other.network.name == baseline)
+        totals = result.totals
+        rows.append(
+            {
+                "network": result.network.name,
+                "hardware": result.hardware.name,
+                "params": totals["params"],
+                "macs": totals["macs"],
+                "cycles": totals["cycles"],
+                "time_ms": totals["time_ms"],
+                "relative_time": totals["cycles"] / base.totals["cycles"],
+                "energy": totals["energy"],
+                "energy_unit": totals["energy_unit"],
+                "relative_energy": totals["energy"] / base.totals["energy"],
+                "utilization": totals["utilization"],
+                "cycles_per_kmac": 1e3 * totals["cycles"] / totals["macs"],
+                "energy_per_mac": totals["energy"] / totals["macs"],
+                "dram_words": totals["dram_words"],
+                "top1_percent": next(
+                    (fact.top1_percent for fact in result.network.facts if fact.top1_percent is not None), None
+                ),
+            }
+        )
+    return rows
+
+
+def comparison_columns(rows: Sequence[Mapping[str, Any]]) -> list[TextColumn]:
+    """Return the table of ``accelsim compare``."""
+    formats: list[tuple[str, str, int, Any]] = [
+        ("network", "network", 100, str),
+        ("hardware", "hardware", 95, str),
+        ("parameters", "params", 50, engineering),
+        ("MACs", "macs", 60, engineering),
+        ("cycles", "cycles", 90, lambda value: f"{value:,}"),
+        ("ms", "time_ms", 70, lambda value: f"{value:.4g}"),
+        ("time", "relative_time", 98, lambda value: f"{value:.2f}"),
+        ("energy", "energy", 85, engineering),
+        ("unit", "energy_unit", 20, str),
+        ("rel. energy", "relative_energy", 97, lambda value: f"{value:.2f}"),
+        ("use", "utilization", 75, percent),
+        ("cycles/kMAC", "cycles_per_kmac", 65, lambda value: f"{value:.2f}"),
+        ("energy/MAC", "energy_per_mac", 55, lambda value: f"{value:.2f}"),
+        ("top-1 %", "top1_percent", 45, lambda value: "" if value is None else f"{value:.1f}"),
+    ]
+    return [
+        TextColumn(title, [text(row[key]) for row in rows], keep, key in ("network", "hardware", "energy_unit"))
+        for title, key, keep, text in formats
+    ]
