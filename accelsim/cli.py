@@ -25,7 +25,21 @@ FORMATS = click.Choice(["table", "csv", "json", "parquet"])
 DATA_FORMATS = click.Choice(["table", "csv", "json"])
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Group(click.Group):
+    """A group whose commands end with an accelsim error, not click's silence, when standard output is closed."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            value = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Whoever read standard output has left; the interpreter's own flush at exit must not complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise AccelsimError("standard output was closed before everything was printed") from None
+        return value
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="accelsim")
 def app() -> None:
     """Simulate convolutional networks on PE-array accelerators: time, energy, traffic, layer by layer."""
@@ -42,7 +56,7 @@ def _simulation_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@app.command()
+@app.command(short_help="Run a network on an accelerator.")
 @click.argument("network")
 @click.option("--hw", "hardware", required=True, help="Accelerator: a name (see `accelsim hw`) or a YAML file.")
 @_simulation_options
@@ -66,7 +80,7 @@ def run(network: str, hardware: str, out: str | None, format_: str, **options: A
         click.echo(f"wrote {len(paths)} files to {out}", err=True)
 
 
-@app.command("compare")
+@app.command("compare", short_help="Compare networks and accelerators.")
 @click.argument("networks", nargs=-1, required=True)
 @click.option("--hw", "hardware", multiple=True, required=True, help="Accelerator; repeat for several.")
 @click.option("--baseline", help="Network that counts as 1 (default: the fastest on each accelerator).")
@@ -92,7 +106,7 @@ def compare_command(
         _print_columns(comparison_columns(rows))
 
 
-@app.command()
+@app.command(short_help="List networks, or show one.")
 @click.argument("name", required=False)
 @click.option("--format", "format_", type=DATA_FORMATS, default="table", show_default=True, help="What to print.")
 def networks(name: str | None, format_: str) -> None:
@@ -102,7 +116,7 @@ def networks(name: str | None, format_: str) -> None:
     _print_page(catalogue.network_list() if name is None else catalogue.network_page(name), format_)
 
 
-@app.command()
+@app.command(short_help="List accelerators, or show one.")
 @click.argument("name", required=False)
 @click.option("--format", "format_", type=DATA_FORMATS, default="table", show_default=True, help="What to print.")
 def hw(name: str | None, format_: str) -> None:
@@ -112,7 +126,7 @@ def hw(name: str | None, format_: str) -> None:
     _print_page(catalogue.hardware_list() if name is None else catalogue.hardware_page(name), format_)
 
 
-@app.command("reproduce")
+@app.command("reproduce", short_help="Published figures beside accelsim's.")
 @click.argument("table", default="squeezenext")
 @click.option("--out", default="reports", show_default=True, type=click.Path(), help="Folder for the reports.")
 def reproduce_command(table: str, out: str) -> None:
@@ -124,7 +138,7 @@ def reproduce_command(table: str, out: str) -> None:
         click.echo(str(path))
 
 
-@app.command("cache")
+@app.command("cache", short_help="Show or clear the cache of solved layers.")
 @click.option("--clear", is_flag=True, help="Forget every solved layer.")
 def cache_command(clear: bool) -> None:
     """Show where solved layers are kept (ACCELSIM_CACHE_DIR moves them), or forget them."""
@@ -157,7 +171,7 @@ def _print_result(result: Result, format_: str) -> None:
     elif format_ == "parquet":
         from accelsim.report.files import to_parquet_bytes  # noqa: PLC0415
 
-        click.get_binary_stream("stdout").write(to_parquet_bytes(result))
+        sys.stdout.buffer.write(to_parquet_bytes(result))
     else:
         _print_columns(layer_columns(result))
         click.echo()
@@ -214,20 +228,15 @@ def _progress(title: str) -> Iterator[Callable[[int, int], None] | None]:
 
 
 def main() -> None:
-    """Run the command line; exit status 0 done, 1 wrong input, 2 wrong usage, 130 interrupted."""
+    """Run the command line; exit status 0 done, 1 wrong input or interrupted, 2 wrong usage."""
     logging.basicConfig(format="accelsim: %(message)s", level=logging.WARNING, stream=sys.stderr)
     try:
-        app(standalone_mode=False)
-        sys.stdout.flush()
+        app(prog_name="accelsim", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         status = error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("accelsim: interrupted", err=True)
-        status = 130
-    except BrokenPipeError:
-        # Whoever read standard output has left; the interpreter's own flush at exit must not complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     except AccelsimError as error:
         click.echo(f"accelsim: error: {error}", err=True)

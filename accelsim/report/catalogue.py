@@ -108,6 +108,7 @@ def network_page(name: str) -> Page:
 def _network_lines(net: Network) -> list[str]:
     totals = net.totals
     others = len(net) - len(net.array_layers)
+    weights = totals["params_conv"] + totals["params_linear"]
     lines = [
         f"{net.name}: input {net.input_shape}, {len(net.array_layers)} layers on the array, {others} that move data",
         f"  {totals['macs']:,} MACs",
@@ -117,7 +118,7 @@ def _network_lines(net: Network) -> list[str]:
     for kind, sums in net.by_kind().items():
         lines.append(
             f"  {kind!s:<10} {sums['layers']:>4} layers  {percent(sums['macs'] / totals['macs']):>6} of MACs  "
-            f"{percent(sums['params'] / totals['params']):>6} of parameters"
+            f"{percent(sums['params'] / weights):>6} of weights"
         )
     return lines + [f"  {_fact_text(fact)}" for fact in net.facts]
 

@@ -94,7 +94,7 @@ def layer_columns(result: Result) -> list[TextColumn]:
         column("time", "cycles", 75, lambda value: percent(value / cycles)),
         column("bound", "bound", 90, str, left=True),
         column("use", "utilization", 85, percent),
-        column(f"energy/{unit}", "energy", 95, engineering),
+        column(f"energy [{unit}]", "energy", 95, engineering),
         TextColumn(
             "DRAM words",
             [engineering(record["dram_read_words"] + record["dram_write_words"]) for record in records],
