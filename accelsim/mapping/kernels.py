@@ -29,6 +29,10 @@ ORDERS = np.array([[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1,
 """Loop orders over the groups pixels (N, P, Q) = 0, K = 1, C = 2, outermost first; G is outside them all."""
 
 
+CYCLE_GRAIN = 1024.0
+"""Cycles are compared in steps of 1 / 1024: sums of the same terms in another order tie, and bounds stay bounds."""
+
+
 @nb.njit(cache=True)
 def ceil_div(a, b):
     """Return a / b rounded up, for positive integers."""
@@ -453,7 +457,8 @@ def lockstep(tile, order, layer, machine):
         last_w, last_i, last_o = tile_w, tile_i, tile_o
     busy = transfer_cycles(storing, machine)
     drain = transfer_cycles(outputs, machine)
-    return cycles + max(computing, busy) + drain, array_busy, dma_busy + busy + drain
+    cycles += max(computing, busy) + drain
+    return np.rint(cycles * CYCLE_GRAIN) / CYCLE_GRAIN, array_busy, dma_busy + busy + drain
 
 
 @nb.njit(cache=True)
@@ -496,6 +501,35 @@ def array_total(tile, counts, layer, machine):
 
 
 @nb.njit(cache=True)
+def dma_work(tile, counts, times, layer, machine):
+    """Return the DMA's cycles over all tiles, if W, I and O cross the link so many ``times``: exact.
+
+    Every step loads something, since each loop changes the tile of W or of I; a store follows each visit of an output.
+    """
+    dims = layer.dims
+    weights = float(dims[G] * dims[K] * dims[C] * dims[R] * dims[S])
+    inputs = float(dims[N] * dims[G] * dims[C]) * dram_span(0, tile[P], layer) * dram_span(1, tile[Q], layer)
+    outputs = float(dims[N] * dims[G] * dims[K] * dims[P] * dims[Q])
+    words = weights * times[W] + inputs * times[I] + outputs * (2 * times[O] - 1)
+    output_tiles = counts[N] * counts[G] * counts[K] * counts[P] * counts[Q]
+    transfers = output_tiles * (counts[C] + times[O])
+    return words / machine.dram_words_per_cycle + machine.dram_latency * transfers
+
+
+@nb.njit(cache=True)
+def edge_cycles(tile, counts, layer, machine):
+    """Return the cycles of the first load and of the last store, which nothing hides."""
+    dims = layer.dims
+    rows = real_span(0, tile[P], layer.stride[0], layer.dilation[0], dims[R], layer.pad[0], layer.size[0])
+    cols = real_span(0, tile[Q], layer.stride[1], layer.dilation[1], dims[S], layer.pad[1], layer.size[1])
+    first = float(tile[G] * tile[C]) * (tile[K] * dims[R] * dims[S] + tile[N] * rows * cols)
+    last = 1.0
+    for dim in (N, G, K, P, Q):
+        last *= dims[dim] - (counts[dim] - 1) * tile[dim]
+    return transfer_cycles(first, machine) + transfer_cycles(last, machine)
+
+
+@nb.njit(cache=True)
 def score(objective, cycles, energy):
     """Return the primary and the tie-breaking value of an objective: 0 cycles, 1 energy, 2 energy x delay."""
     if objective == 0:
@@ -533,10 +567,12 @@ def evaluate(tile, order, layer, machine):
 
 @nb.njit(cache=True, nogil=True)
 def solve(sizes, lengths, layer, machine, objective):
-    """Search all tilings and loop orders for the best; complete and deterministic, ties to the first in order.
+    """Search all tilings and loop orders for the best; complete and deterministic.
 
-    A candidate is walked tile by tile only if its lower bound, the larger of the array's and the DMA's total work
-    with the exact energy, can still win.
+    A candidate is walked tile by tile only if its lower bound can still win: the larger of the array's whole work
+    between the first load and the last store, and the DMA's whole work, with the exact energy. A first sweep finds the
+    candidate of the lowest bound, whose cost prunes most of the others in the second. Ties go to that one, then to the
+    first in order.
 
     Args:
         sizes: int64[6, most], candidate tile sizes of N, G, K, C, P, Q, the largest first.
@@ -554,43 +590,50 @@ def solve(sizes, lengths, layer, machine, objective):
     best_order = -1
     best, best_tie = np.inf, np.inf
     space, walked = 0, 0
-    choice = np.zeros(6, dtype=np.int64)
+    once = np.ones(3, dtype=np.int64)
     total = 1
     for dim in range(6):
         total *= lengths[dim]
-    for number in range(total):
-        rest = number
-        for dim in range(5, -1, -1):
-            choice[dim] = rest % lengths[dim]
-            rest //= lengths[dim]
-            tile[dim] = sizes[dim, choice[dim]]
-        counts = tile_counts(tile, layer)
-        need = buffer_need(tile, counts, layer)
-        if need[W] + need[I] + need[O] > machine.buffer_words:
-            continue
-        groups = (counts[N] * counts[P] * counts[Q] > 1) + (counts[K] > 1) + (counts[C] > 1)
-        orders = len(ORDERS) if groups > 1 else 1  # loops of one iteration have no order
-        space += orders
-        work = array_total(tile, counts, layer, machine)
-        if objective == 0 and work > best:
-            continue
-        for order in range(orders):
-            moved = access_counts(tile, ORDERS[order], layer, machine)
-            energy = energy_of(moved, machine)
-            words = 0.0
-            for column in range(Count.DRAM_READ_W, Count.DRAM_WRITE_O + 1):
-                words += moved[column]
-            bound = max(work, words / machine.dram_words_per_cycle)
-            if score(objective, bound, energy)[0] > best:
+    for sweep in range(2):
+        for number in range(total):
+            rest = number
+            for dim in range(5, -1, -1):
+                tile[dim] = sizes[dim, rest % lengths[dim]]
+                rest //= lengths[dim]
+            counts = tile_counts(tile, layer)
+            need = buffer_need(tile, counts, layer)
+            if need[W] + need[I] + need[O] > machine.buffer_words:
                 continue
+            groups = (counts[N] * counts[P] * counts[Q] > 1) + (counts[K] > 1) + (counts[C] > 1)
+            orders = len(ORDERS) if groups > 1 else 1  # loops of one iteration have no order
+            space += orders if sweep == 0 else 0
+            if objective == 0 and dma_work(tile, counts, once, layer, machine) - 1.0 > best:
+                continue
+            work = array_total(tile, counts, layer, machine) + edge_cycles(tile, counts, layer, machine)
+            if objective == 0 and work - 1.0 > best:
+                continue
+            for order in range(orders):
+                dma = dma_work(tile, counts, reloads(ORDERS[order], counts), layer, machine)
+                cycles = np.floor(max(work, dma) * CYCLE_GRAIN) / CYCLE_GRAIN
+                if objective == 0 and cycles > best:
+                    continue
+                energy = energy_of(access_counts(tile, ORDERS[order], layer, machine), machine)
+                value, tie = score(objective, cycles, energy)
+                if sweep == 1:
+                    if value > best:
+                        continue
+                    walked += 1
+                    cycles = lockstep(tile, ORDERS[order], layer, machine)[0]
+                    value, tie = score(objective, cycles, energy)
+                if value < best or (value == best and tie < best_tie):
+                    best, best_tie = value, tie
+                    best_order = order
+                    for dim in range(8):  # an assignment of slices would compile numpy's error messages: 2 s
+                        best_tile[dim] = tile[dim]
+        if sweep == 0 and best_order >= 0:
             walked += 1
-            cycles = lockstep(tile, ORDERS[order], layer, machine)[0]
-            value, tie = score(objective, cycles, energy)
-            if value < best or (value == best and tie < best_tie):
-                best, best_tie = value, tie
-                for dim in range(8):  # an assignment of slices would compile numpy's error messages: 2 s
-                    best_tile[dim] = tile[dim]
-                best_order = order
+            energy = energy_of(access_counts(best_tile, ORDERS[best_order], layer, machine), machine)
+            best, best_tie = score(objective, lockstep(best_tile, ORDERS[best_order], layer, machine)[0], energy)
     order = ORDERS[max(best_order, 0)]
     times, moved = evaluate(best_tile, order, layer, machine)
     return best_order >= 0, best_tile, order, space, walked, times, moved
