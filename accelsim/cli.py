@@ -108,12 +108,28 @@ def compare_command(
 
 @app.command(short_help="List networks, or show one.")
 @click.argument("name", required=False)
+@click.option(
+    "--filter", "pattern", default="", help="Only networks whose name, family, alias or source has this text."
+)
+@click.option("--graph", type=click.Path(), help="With NAME: write a picture of the graph to this SVG file.")
 @click.option("--format", "format_", type=DATA_FORMATS, default="table", show_default=True, help="What to print.")
-def networks(name: str | None, format_: str) -> None:
+def networks(name: str | None, pattern: str, graph: str | None, format_: str) -> None:
     """List the networks that come with accelsim, or show one: layers, totals, published figures."""
     from accelsim.report import catalogue  # noqa: PLC0415
 
-    _print_page(catalogue.network_list() if name is None else catalogue.network_page(name), format_)
+    if name is not None:
+        page = catalogue.network_page(name)
+        if graph is not None:
+            from accelsim.report.graph import save_graph  # noqa: PLC0415
+            from accelsim.workload.loader import load_network  # noqa: PLC0415
+
+            save_graph(load_network(name), graph)
+    elif graph is not None:
+        raise click.UsageError("--graph needs the NAME of a network")
+    else:
+        with _progress("networks") as advance:
+            page = catalogue.network_list(pattern, advance)
+    _print_page(page, format_)
 
 
 @app.command(short_help="List accelerators, or show one.")
@@ -133,7 +149,8 @@ def reproduce_command(table: str, out: str) -> None:
     """Put published figures beside accelsim's: a folder of tables and plots for TABLE (squeezenext)."""
     from accelsim.report.reproduce import reproduce  # noqa: PLC0415
 
-    paths = reproduce(table, os.path.join(out, table))
+    with _progress(f"reproduce {table}") as advance:
+        paths = reproduce(table, os.path.join(out, table), progress=advance)
     for path in paths:
         click.echo(str(path))
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from accelsim.errors import InputError
 from accelsim.hardware.loader import hardware_names, load_hardware
 from accelsim.report.tables import TextColumn, shape_text
-from accelsim.units import percent
-from accelsim.workload.loader import load_network, network_facts, network_names
+from accelsim.units import engineering, percent
+from accelsim.workload.loader import NetworkFacts, load_network, network_facts, network_names
+from accelsim.workload.memory import liveness
 from accelsim.workload.network import Fact, Network
+from accelsim.workload.storage import model_size
 
 
 @dataclass(frozen=True)
@@ -32,41 +35,65 @@ class Page:
     lines: Sequence[str] = ()
 
 
-def network_list() -> Page:
-    """Return the list of named networks with their first published figures."""
-    rows = []
-    for name in network_names():
-        facts = network_facts(name)
-        fact = next(iter(facts.facts), Fact(source=""))
-        rows.append(
-            {
-                "network": name,
-                "family": facts.family,
-                "published_params_m": fact.params_m,
-                "published_macs_m": fact.macs_m,
-                "top1_percent": fact.top1_percent,
-                "top5_percent": fact.top5_percent,
-                "source": fact.source,
-                "aliases": " ".join(facts.aliases),
-            }
-        )
-    titles = {
-        "network": ("network", 100),
-        "family": ("family", 60),
-        "published_params_m": ("params/M", 80),
-        "published_macs_m": ("MACs/M", 80),
-        "top1_percent": ("top-1 %", 70),
-        "top5_percent": ("top-5 %", 50),
-        "source": ("source", 40),
-        "aliases": ("also called", 30),
-    }
-    columns = [
-        TextColumn(
-            title, ["" if row[key] is None else str(row[key]) for row in rows], keep, isinstance(rows[0][key], str)
-        )
-        for key, (title, keep) in titles.items()
+def network_list(pattern: str = "", progress: Callable[[int, int], None] | None = None) -> Page:
+    """Return the list of named networks: computed parameters, MACs and layers, published accuracy and its source.
+
+    Args:
+        pattern: Show only networks whose name, family, alias or source contains this text, whatever its case.
+        progress: Called with (networks built, networks in all).
+
+    Raises:
+        InputError: No network matches.
+    """
+    named = {name: network_facts(name) for name in network_names()}
+    wanted = [
+        name
+        for name, facts in named.items()
+        if pattern.lower() in " ".join([name, facts.family, *facts.aliases, *(f.source for f in facts.facts)]).lower()
     ]
-    return Page({"networks": rows}, rows, columns, ["published figures; `accelsim networks NAME` computes ours"])
+    if not wanted:
+        raise InputError(f"no network matches {pattern!r}; `accelsim networks` lists all {len(named)}")
+    rows = []
+    for count, name in enumerate(wanted, 1):
+        rows.append(_network_row(name, named[name]))
+        if progress:
+            progress(count, len(wanted))
+    formats: list[tuple[str, str, int, Callable[[Any], str]]] = [
+        ("network", "network", 100, str),
+        ("family", "family", 60, str),
+        ("params", "params", 90, engineering),
+        ("macs", "MACs", 90, engineering),
+        ("layers", "layers", 80, str),
+        ("top1_percent", "top-1 %", 70, _published),
+        ("top5_percent", "top-5 %", 50, _published),
+        ("source", "source of the accuracy", 40, str),
+        ("aliases", "also called", 30, str),
+    ]
+    columns = [
+        TextColumn(title, [text(row[key]) for row in rows], keep, isinstance(rows[0][key], str))
+        for key, title, keep, text in formats
+    ]
+    return Page({"networks": rows}, rows, columns, ["layers: those on the array; accuracy is cited, never computed"])
+
+
+def _network_row(name: str, facts: NetworkFacts) -> dict[str, Any]:
+    net = load_network(name)
+    cited = next((fact for fact in facts.facts if fact.top1_percent is not None), Fact(source=""))
+    return {
+        "network": name,
+        "family": facts.family,
+        "params": net.totals["params"],
+        "macs": net.totals["macs"],
+        "layers": len(net.array_layers),
+        "top1_percent": cited.top1_percent,
+        "top5_percent": cited.top5_percent,
+        "source": cited.source,
+        "aliases": " ".join(facts.aliases),
+    }
+
+
+def _published(value: float | None) -> str:
+    return "" if value is None else f"{value:g}"
 
 
 def network_page(name: str) -> Page:
@@ -97,7 +124,7 @@ def network_page(name: str) -> Page:
         "family": net.family,
         "parameters": dict(net.parameters),
         "input": list(net.input_shape),
-        **{"totals": net.totals},
+        "totals": net.totals,
         "by_kind": {str(kind): sums for kind, sums in net.by_kind().items()},
         "facts": [msgspec.to_builtins(fact) for fact in net.facts],
         "layers": rows,
@@ -115,27 +142,36 @@ def _network_lines(net: Network) -> list[str]:
         f"  {totals['params']:,} parameters: conv {totals['params_conv']:,}, linear {totals['params_linear']:,}, "
         f"bias {totals['params_bias']:,}, batch norm {totals['params_bn']:,}",
     ]
-    for kind, sums in net.by_kind().items():
-        lines.append(
-            f"  {kind!s:<10} {sums['layers']:>4} layers  {percent(sums['macs'] / totals['macs']):>6} of MACs  "
-            f"{percent(sums['params'] / weights):>6} of weights"
-        )
-    return lines + [f"  {_fact_text(fact)}" for fact in net.facts]
+    lines += [
+        f"  {kind!s:<10} {sums['layers']:>4} layers  {percent(sums['macs'] / totals['macs']):>6} of MACs  "
+        f"{percent(sums['params'] / weights):>6} of weights"
+        for kind, sums in net.by_kind().items()
+    ]
+    live = liveness(net)
+    lines.append(
+        f"  activations: at most {live.peak_words:,} words alive at a time, in {live.peak_layer} "
+        f"(batch 1, layers in this order, activations in place)"
+    )
+    lines.append(f"  weights: {model_size(net).total_bytes / 1e6:.2f} MB at 32 bits")
+    return lines + [f"  {_fact_text(fact, totals)}" for fact in net.facts]
 
 
-def _fact_text(fact: Fact) -> str:
+def _fact_text(fact: Fact, totals: Mapping[str, int]) -> str:
+    """Return a published figure beside the computed one, in one line."""
     figures = [
-        f"{value:g}{unit}"
-        for value, unit in (
-            (fact.params_m, " M parameters"),
-            (fact.macs_m, " M MACs"),
-            (fact.top1_percent, "% top-1"),
-            (fact.top5_percent, "% top-5"),
+        f"{value:g} M {what} (here {computed / 1e6:.4g})"
+        for value, what, computed in (
+            (fact.params_m, "parameters", totals["params"]),
+            (fact.macs_m, "MACs", totals["macs"]),
         )
         if value is not None
     ]
-    note = f" ({fact.note})" if fact.note else ""
-    return f"published: {', '.join(figures)}{note}; {fact.source}"
+    figures += [
+        f"{value:g}% {what}"
+        for value, what in ((fact.top1_percent, "top-1"), (fact.top5_percent, "top-5"))
+        if value is not None
+    ]
+    return f"published: {', '.join(figures + [fact.note] * bool(fact.note))}; {fact.source}"
 
 
 def hardware_list() -> Page:
@@ -195,8 +231,8 @@ def hardware_page(name: str) -> Page:
         f"MAC {machine.mac.energy:g}"
     )
     lines += [
-        f"{fanout.name}: {fanout.rows} x {fanout.cols} PEs below {fanout.below}, link energy {fanout.link_energy:g}, per "
-        f"cycle {fanout.read_words_per_row:g} words into a row and {fanout.write_words_per_col:g} out of a column"
+        f"{fanout.name}: {fanout.rows} x {fanout.cols} PEs below {fanout.below}, link energy {fanout.link_energy:g}, "
+        f"per cycle {fanout.read_words_per_row:g} words into a row and {fanout.write_words_per_col:g} out of a column"
         for fanout in machine.fanouts
     ]
     for key, flow in machine.dataflows.items():

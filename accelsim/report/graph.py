@@ -17,6 +17,7 @@ from html import escape
 from pathlib import Path
 
 from accelsim.errors import AccelsimError, InputError, MissingExtraError
+from accelsim.report.files import write_whole
 from accelsim.units import engineering
 from accelsim.workload.layer import Kind, Layer, Op
 from accelsim.workload.network import INPUT, Network
@@ -128,15 +129,14 @@ def save_graph(network: Network, path: str | Path, *, max_nodes: int = MAX_NODES
         The path.
 
     Raises:
-        InputError: Another suffix.
+        InputError: Another suffix, or the file cannot be written.
         MissingExtraError: SVG was asked for and Graphviz's ``dot`` is not installed.
     """
     target = Path(path)
     if target.suffix not in (".svg", ".dot", ".gv"):
         raise InputError(f"{target}: a graph is written as .svg, .dot or .gv, not as {target.suffix!r}")
     draw = graph_svg if target.suffix == ".svg" else graph_dot
-    target.write_text(draw(network, max_nodes=max_nodes), encoding="utf-8")
-    return target
+    return write_whole(target, draw(network, max_nodes=max_nodes).encode())
 
 
 def _merged(network: Network) -> dict[str, str]:
