@@ -213,10 +213,13 @@ def check(name: str, network: Network) -> int:
         say(f"{head}  {'equal' if equal else 'DIFFERS':8}  {reference.library} {reference.what}{note}: {text}")
     if name in CITED:
         cited = CITED[name]
-        equal = cited.params in (None, totals["params"])
+        ours = (totals["params"], totals["macs"], digest(measure_ours(network).lines))
+        known = [(mine, theirs) for mine, theirs in zip(ours, cited.counts, strict=True) if theirs is not None]
+        equal = all(mine == theirs for mine, theirs in known)
         failures += not equal
-        verdict = "no count" if cited.params is None else "equal" if equal else f"DIFFERS from {cited.params}"
-        say(f"{head}  {verdict:8}  {cited.source}")
+        verdict = ("equal" if equal else "DIFFERS") if known else "no count"
+        text = ", ".join(f"{mine} for {theirs}" for mine, theirs in known if mine != theirs)
+        say(f"{head}  {verdict:8}  {cited.source}{': ' if text else ''}{text}")
     elif name not in REFERENCES:
         failures += 1
         say(f"{head}  DIFFERS   no reference is named, and no reason why")

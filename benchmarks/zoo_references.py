@@ -48,10 +48,19 @@ class Cited:
     Attributes:
         source: Where the count is from, or why there is none.
         params: Exact number of parameters.
+        macs: Exact number of MACs.
+        digest: Digest of the sequence of layers.
     """
 
     source: str
     params: int | None = None
+    macs: int | None = None
+    digest: str | None = None
+
+    @property
+    def counts(self) -> tuple[int | None, int | None, str | None]:
+        """What is known, in the order parameters, MACs, digest."""
+        return self.params, self.macs, self.digest
 
 
 def import_library(name: str) -> Any:
@@ -114,9 +123,7 @@ def timm(constructor: str, **arguments: Any) -> Reference:
 
 def adapted(reference: Reference, change: Callable[[Module], Module], why: str) -> Reference:
     """Return a reference that is changed after it is built."""
-    return Reference(
-        library=reference.library, what=reference.what, make=lambda: change(reference.make()), adapt=why
-    )
+    return Reference(library=reference.library, what=reference.what, make=lambda: change(reference.make()), adapt=why)
 
 
 def _call(name: str, arguments: dict[str, Any]) -> str:
@@ -255,10 +262,7 @@ def _residual() -> dict[str, list[Reference]]:
         table[f"seresnet{depth}"] = [pcv(f"seresnet{depth}")]
     why = "shortcuts without parameters (option A), as published"
     for depth in (20, 32, 44, 56, 110, 1202):
-        if depth in (32, 44):
-            base = _pcv_cifar_resnet(depth)
-        else:
-            base = pcv(f"resnet{depth}_cifar10")
+        base = _pcv_cifar_resnet(depth) if depth in (32, 44) else pcv(f"resnet{depth}_cifar10")
         table[f"resnet{depth}_cifar"] = [adapted(base, zero_padded_shortcuts, why)]
     for depth, name in ((110, "110"), (164, "164bn"), (1001, "1001")):
         table[f"preresnet{depth}_cifar"] = [pcv(f"preresnet{name}_cifar10")]
@@ -383,20 +387,30 @@ def _merged(*tables: dict[str, list[Reference]]) -> dict[str, list[Reference]]:
     return merged
 
 
-REFERENCES = _merged(
-    _residual(), _resnext(), _senet(), _densenet(), _inception_and_vgg(), _mobile(), _squeezenet()
-)
+REFERENCES = _merged(_residual(), _resnext(), _senet(), _densenet(), _inception_and_vgg(), _mobile(), _squeezenet())
 """Network -> the definitions that it must equal."""
 
 _CAFFE = "the authors' Caffe definition, amirgholami/SqueezeNext"
+_PAPER = "the paper's figures 6 and 8 only; libraries have another network of this name"
+_UNPUBLISHED = "the paper names it and prints parameters to two digits, not its units"
 
 CITED: dict[str, Cited] = {
     "alexnet": Cited(source="Caffe bvlc_alexnet; libraries have other networks of this name", params=60_965_224),
     "squeezenet_complex_bypass": Cited(source="arXiv:1602.07360, Table 3 prints 7.7 MB only"),
     "squeezenext23": Cited(source=_CAFFE, params=717_280),
-    "squeezenext23v5": Cited(source=_CAFFE, params=930_016),
+    "squeezenext23v5": Cited(source=_CAFFE, params=930_016, macs=224_916_480, digest="ff34d6c104f961d9"),
     "squeezenext23_w2.0": Cited(source=_CAFFE, params=2_361_728),
     "squeezenext23v5_w2.0": Cited(source=_CAFFE, params=3_222_912),
     "g_squeezenext23": Cited(source=_CAFFE, params=543_072),
+    **dict.fromkeys(
+        ("squeezenext23v2", "squeezenext23v3", "squeezenext23v4", "squeezenext23v4_w2.0"), Cited(source=_PAPER)
+    ),
+    **dict.fromkeys(
+        (
+            "squeezenext23_w1.5",
+            *(f"squeezenext{depth}{width}" for depth in (34, 44) for width in ("", "_w1.5", "_w2.0")),
+        ),
+        Cited(source=_UNPUBLISHED),
+    ),
 }
 """Network -> what is known of it where no library defines it."""

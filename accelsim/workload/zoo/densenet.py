@@ -17,7 +17,11 @@ LAYERS: dict[int, tuple[int, ...]] = {
     232: (6, 12, 48, 48),
     264: (6, 12, 64, 48),
 }
-"""Depth -> layers of each dense block (Table 1; 161: the authors' code; 232: gives arXiv:1707.06990's 55M)."""
+"""Depth -> layers of each dense block.
+
+Table 1; 161 as in the authors' code. For 232, arXiv:1707.06990 prints no blocks: these give its 55M parameters at
+growth 48. The blocks of 232 and 264 make 233 and 265 layers with weights.
+"""
 
 BOTTLENECK_FACTOR = 4
 """Channels that a bottleneck's 1x1 makes, in growth rates."""
@@ -182,9 +186,7 @@ def _finish(
     classifier(b, x, classes)
 
 
-def _dense_block(
-    b: NetworkBuilder, x: Tensor, layers: int, growth: int, *, bottleneck: bool, dropout: bool
-) -> Tensor:
+def _dense_block(b: NetworkBuilder, x: Tensor, layers: int, growth: int, *, bottleneck: bool, dropout: bool) -> Tensor:
     """Add layers that each read the concatenation of the block's input and of all layers before."""
     features = [x]
     for layer in range(1, layers + 1):

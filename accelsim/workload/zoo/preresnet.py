@@ -268,9 +268,7 @@ def _joined(b: NetworkBuilder, x: Tensor, body: Tensor, stride: int, form: Form)
     return b.add(body, skip)
 
 
-def _steps(
-    b: NetworkBuilder, x: Tensor, steps: str, *, channels: int = 0, kernel: int = 1, stride: int = 1
-) -> Tensor:
+def _steps(b: NetworkBuilder, x: Tensor, steps: str, *, channels: int = 0, kernel: int = 1, stride: int = 1) -> Tensor:
     """Add the operations that ``steps`` names, in order: ``conv``, ``bn``, ``relu``."""
     for step in steps.split():
         if step == "conv":

@@ -136,9 +136,7 @@ def se_resnext(
         },
     )
     body = partial(grouped_body, cardinality=cardinality, base_width=base_width)
-    x = stages(
-        b, imagenet_stem(b), units, EXPANSION * STAGE_WIDTH, _units(len(units), body, ratio, se_stages)
-    )
+    x = stages(b, imagenet_stem(b), units, EXPANSION * STAGE_WIDTH, _units(len(units), body, ratio, se_stages))
     classifier(b, x, classes)
     return b.build()
 
@@ -212,9 +210,7 @@ def _senet154_body(
     return b.conv_bn(x, channels, act=None)
 
 
-def _units(
-    stage_count: int, body: Body, ratio: int, se_stages: Sequence[int], shortcut_kernel: int = 1
-) -> list[Unit]:
+def _units(stage_count: int, body: Body, ratio: int, se_stages: Sequence[int], shortcut_kernel: int = 1) -> list[Unit]:
     """Return what adds a unit in each stage; the projection of the first stage is always a 1x1."""
     return [
         partial(
