@@ -33,6 +33,10 @@ TABLES: dict[str, Table] = {
         "SqueezeNext (arXiv:1803.10615): Tables 3 and 4, Figures 6 and 8, on 16x16 PEs with a 128 KB buffer",
         "accelsim.report.squeezenext.report",
     ),
+    "networks": Table(
+        "Networks of the literature: published parameters, MACs and sizes, and what their ideas cost",
+        "accelsim.report.networks.report",
+    ),
 }
 """What ``reproduce`` knows, by name."""
 
