@@ -31,7 +31,7 @@ def lower_layer(layer: Layer) -> LayerArrays:
     """
     if math.prod(layer.dims) > MAX_LOOP_ITERATIONS:
         raise WorkloadError(f"layer {layer.name}: {math.prod(layer.dims):.3g} MACs, at most 2^50 can be simulated")
-    size = (layer.H, layer.W) if layer.op is Op.CONV else (1, 1)
+    size = (1, 1) if layer.op is Op.LINEAR else (layer.H, layer.W)  # a linear layer reads one flat pixel
     return LayerArrays(
         dims=np.array(layer.dims, dtype=np.int64),
         stride=np.array(layer.stride, dtype=np.int64),
@@ -50,8 +50,9 @@ def lower_machine(hardware: Hardware, dataflow_name: str, layer: Layer) -> Machi
     dataflow = hardware.dataflows[dataflow_name]
     dram, buffer = _outer_levels(hardware)
     fanout = hardware.fanouts[0]
+    check_dataflow(hardware, dataflow_name)
     inside = _inside(dataflow)
-    kept = _kept(hardware, dataflow_name)
+    kept = Operand.W if Operand.W in dataflow.places else Operand.I
     split = np.ones(8, dtype=np.int64)
     register, _ = dataflow.places[kept]
     for dim, operand in _split_dims(hardware, dataflow_name).items():
@@ -77,16 +78,23 @@ def lower_machine(hardware: Hardware, dataflow_name: str, layer: Layer) -> Machi
     )
 
 
-def tile_candidates(layer: LayerArrays, machine: MachineArrays) -> tuple[np.ndarray, np.ndarray]:
+def tile_candidates(
+    layer: LayerArrays, machine: MachineArrays, *, whole_blocks: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the tile sizes worth trying along every tiled dim, the largest first.
 
-    Of all sizes that give the same number of tiles only the smallest matters; where the array takes a dim in
-    blocks, it is rounded up to whole blocks, which costs no array time.
+    Of all sizes that give the same number of tiles only the smallest is taken; where the array takes a dim in
+    blocks, it is rounded up to whole blocks, so that no tile but the last leaves PEs idle.
+
+    Args:
+        layer: The layer.
+        machine: The machine.
+        whole_blocks: False leaves the sizes as they are: for buffers too small for whole blocks.
 
     Returns:
         int64[6, most] sizes, padded with ones, and int64[6] how many each dim has.
     """
-    choices = [_sizes(int(layer.dims[dim]), _block(dim, machine)) for dim in TILED_DIMS]
+    choices = [_sizes(int(layer.dims[dim]), _block(dim, machine) if whole_blocks else 1) for dim in TILED_DIMS]
     sizes = np.ones((len(choices), max(map(len, choices))), dtype=np.int64)
     for row, choice in enumerate(choices):
         sizes[row, : len(choice)] = choice
@@ -128,13 +136,82 @@ def _inside(dataflow: Dataflow) -> np.ndarray:
     return inside
 
 
-def _kept(hardware: Hardware, name: str) -> Operand:
-    """Return the weights or inputs whose registers are innermost."""
-    places = hardware.dataflows[name].places
-    kept = [operand for operand in (Operand.W, Operand.I) if operand in places]
-    if not kept:
-        raise HardwareError(f"{hardware.name}: dataflow {name} keeps neither W nor I in the PEs")
-    return max(kept, key=lambda operand: places[operand][1])
+def check_dataflow(hardware: Hardware, name: str) -> None:
+    """Refuse a dataflow that the kernels do not model.
+
+    They model weights alone in the PEs, inputs alone, or inputs inside partial sums.
+
+    Raises:
+        HardwareError: The dataflow is another one; says what is in the way.
+    """
+    flow = hardware.dataflows[name]
+    kept = {operand.name for operand in flow.places}
+    rules = {frozenset("W"): _weights_rules, frozenset("I"): _inputs_rules, frozenset("IO"): _outputs_rules}
+    if frozenset(kept) not in rules:
+        found = ", ".join(sorted(kept)) or "nothing"
+        raise HardwareError(f"{hardware.name}: dataflow {name}: the PEs keep {found}; they must keep W, I, or I and O")
+    for holds, rule in rules[frozenset(kept)](flow):
+        if not holds:
+            raise HardwareError(
+                f"{hardware.name}: dataflow {name}: with {' and '.join(sorted(kept))} in the PEs {rule}; "
+                f"got rows {flow.rows}, cols {flow.cols}, nest {' '.join(flow.nest)}"
+            )
+
+
+_Rules = tuple[tuple[bool, str], ...]
+
+
+def _inside_of(flow: Dataflow, operand: Operand) -> set[str]:
+    """Return the dims with a loop inside the place of an operand."""
+    return {entry for entry in flow.nest[flow.places[operand][1] :] if "." not in entry}
+
+
+def _weights_rules(flow: Dataflow) -> _Rules:
+    axes = {flow.rows, flow.cols}
+    return (
+        (axes <= set("GKCRS"), "rows and cols must unroll dims of the weights (G, K, C, R, S)"),
+        (len(axes & set("CRS")) < 2, "one axis at most may add partial sums up (C, R or S)"),
+        (not axes & _inside_of(flow, Operand.W), "the loops of the unrolled dims must be outside the place of W"),
+        (_no_dim_twice(flow), "no dim may stand twice"),
+        (flow.skips_zeros_of is None, "zeros cannot be skipped"),
+    )
+
+
+def _inputs_rules(flow: Dataflow) -> _Rules:
+    axes = {flow.rows, flow.cols}
+    outside = axes | set("PQ") | (set("K") if axes & set("PQ") else set())
+    return (
+        (flow.rows in "NGCP" and flow.cols in "NGCQ", "rows must unroll N, G, C or P and cols N, G, C or Q"),
+        (
+            not outside & _inside_of(flow, Operand.I),
+            f"the loops of {', '.join(sorted(outside))} must be outside the place of I",
+        ),
+        (_no_dim_twice(flow), "no dim may stand twice"),
+        (flow.skips_zeros_of is None, "zeros cannot be skipped"),
+    )
+
+
+def _outputs_rules(flow: Dataflow) -> _Rules:
+    inside_sums = flow.nest[flow.places[Operand.O][1] :]
+    outer = [entry for entry in flow.nest if entry not in inside_sums or flow.nest.count(entry) > 1]
+    cut = [entry for entry in set(flow.nest) if flow.nest.count(entry) > 1]
+    skips = flow.skips_zeros_of is not None
+    return (
+        (flow.rows in "NGP" and flow.cols in "NGQ", "rows must unroll N, G or P and cols N, G or Q"),
+        (flow.places[Operand.O][1] < flow.places[Operand.I][1], "the place of O must be outside that of I"),
+        (set(outer) == set("NGPQK"), "the loops outside the place of O must be N, G, P, Q and K"),
+        (cut in ([], ["K"]), "only K may stand twice"),
+        (not cut or "K" in _inside_of(flow, Operand.I), "the inner loop of K must be inside the place of I"),
+        (flow.skips_zeros_of in (None, "W"), "only zeros of W can be skipped"),
+        (
+            not skips or (_inside_of(flow, Operand.I) <= set("RSK") and "G" not in (flow.rows, flow.cols)),
+            "skipping needs the loop of C outside the place of I, and G not unrolled",
+        ),
+    )
+
+
+def _no_dim_twice(flow: Dataflow) -> bool:
+    return len(set(flow.nest)) == len(flow.nest)
 
 
 def _split_dims(hardware: Hardware, name: str) -> dict[Dim, Operand]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from accelsim import cache
 from accelsim.dims import Operand
 from accelsim.errors import HardwareError, NoMappingError, did_you_mean
 from accelsim.hardware.spec import Hardware
-from accelsim.lowering import lower_layer, lower_machine, tile_candidates
+from accelsim.lowering import TILED_DIMS, lower_layer, lower_machine, tile_candidates
 from accelsim.mapping.arrays import Count
 from accelsim.mapping.mapping import OBJECTIVES, build_mapping
 from accelsim.mapping.mapping import Mapping as LoopNest
@@ -124,11 +124,14 @@ def solve_layer(layer: Layer, hardware: Hardware, dataflow: str, objective: str)
 
     _announce_compilation(kernels.solve)
     arrays, machine = lower_layer(layer), lower_machine(hardware, dataflow, layer)
-    sizes, lengths = tile_candidates(arrays, machine)
-    found, tile, order, space, walked, times, counts = kernels.solve(
-        sizes, lengths, arrays, machine, OBJECTIVES.index(objective)
-    )
-    if not found:
+    for whole_blocks in (True, False):
+        sizes, lengths = tile_candidates(arrays, machine, whole_blocks=whole_blocks)
+        found, tile, order, space, walked, times, counts = kernels.solve(
+            sizes, lengths, arrays, machine, OBJECTIVES.index(objective)
+        )
+        if found:
+            break
+    else:
         return None
     return Answer(
         tile=tuple(map(int, tile)),
@@ -159,7 +162,7 @@ def layer_result(layer: Layer, hardware: Hardware, answers: Mapping[str, Answer 
     """
     found = [_result(layer, hardware, flow, answer) for flow, answer in answers.items() if answer is not None]
     if not found:
-        raise NoMappingError(_why_nothing_fits(layer, hardware, list(answers)))
+        raise NoMappingError(_why_nothing_fits(layer, hardware))
     return min(found, key=lambda result: _score(result, objective))
 
 
@@ -186,27 +189,19 @@ def _result(layer: Layer, hardware: Hardware, dataflow: str, answer: Answer) -> 
     )
 
 
-def _why_nothing_fits(layer: Layer, hardware: Hardware, dataflows: Sequence[str]) -> str:
-    """Return the sentence that names the smallest need and what the buffer has."""
+def _why_nothing_fits(layer: Layer, hardware: Hardware) -> str:
+    """Return the sentence that names the smallest need, operand by operand, and what the buffer has."""
     from accelsim.mapping import kernels  # noqa: PLC0415
 
     arrays = lower_layer(layer)
-    smallest: np.ndarray | None = None
-    capacity = 0
-    for dataflow in dataflows:
-        machine = lower_machine(hardware, dataflow, layer)
-        sizes, lengths = tile_candidates(arrays, machine)
-        tile = arrays.dims.copy()
-        tile[: len(lengths)] = [sizes[dim, : lengths[dim]].min() for dim in range(len(lengths))]
-        need = kernels.buffer_need(tile, kernels.tile_counts(tile, arrays), arrays)
-        capacity = machine.buffer_words
-        smallest = need if smallest is None or need.sum() < smallest.sum() else smallest
-    assert smallest is not None
-    buffer = next(memory.name for memory in hardware.memories if memory.size_kb is not None)
-    parts = ", ".join(f"{operand.name} {int(smallest[operand])}" for operand in Operand)
+    tile = arrays.dims.copy()
+    tile[: len(TILED_DIMS)] = 1
+    need = kernels.buffer_need(tile, kernels.tile_counts(tile, arrays), arrays)
+    buffer = next(memory for memory in hardware.memories if memory.size_kb is not None)
+    parts = ", ".join(f"{operand.name} {int(need[operand])}" for operand in Operand)
     return (
-        f"layer {layer.name}: no tile fits {buffer} of {hardware.name}: the smallest needs {int(smallest.sum())} words "
-        f"({parts}), it has {capacity}"
+        f"layer {layer.name}: no tile fits {buffer.name} of {hardware.name}: the smallest needs {int(need.sum())} "
+        f"words ({parts}), it has {buffer.size_words(hardware.word_bits)}"
     )
 
 

@@ -40,11 +40,19 @@ def ceil_div(a, b):
 
 
 @nb.njit(cache=True)
-def span(outputs, stride, dilation, kernel):
-    """Return how many pixels the windows of consecutive outputs touch along one axis, padding included."""
-    if stride >= kernel and dilation == 1:
-        return outputs * kernel
-    return (outputs - 1) * stride + (kernel - 1) * dilation + 1
+def coprime_steps(stride, dilation):
+    """Return (outputs, taps) apart at which two windows meet: an output later, that many taps earlier."""
+    a, b = stride, dilation
+    while b:
+        a, b = b, a % b
+    return dilation // a, stride // a
+
+
+@nb.njit(cache=True)
+def touched(outputs, stride, dilation, kernel):
+    """Return how many distinct pixels the taps of consecutive outputs meet along one axis, padding included."""
+    later, earlier = coprime_steps(stride, dilation)
+    return outputs * kernel - max(0, outputs - later) * max(0, kernel - earlier)
 
 
 @nb.njit(cache=True)
@@ -67,6 +75,21 @@ def real_taps(first, outputs, stride, dilation, kernel, pad, size):
 
 
 @nb.njit(cache=True)
+def real_touched(first, outputs, stride, dilation, kernel, pad, size):
+    """Return how many distinct real pixels the taps of a run of outputs meet."""
+    if dilation == 1 and stride <= kernel:
+        return real_span(first, outputs, stride, dilation, kernel, pad, size)  # no pixel between is left out
+    later, earlier = coprime_steps(stride, dilation)
+    pixels = 0
+    for output in range(first, first + outputs):
+        for tap in range(kernel):
+            pixel = output * stride - pad + tap * dilation
+            met_before = output - later >= first and tap + earlier < kernel
+            pixels += 0 <= pixel < size and not met_before
+    return pixels
+
+
+@nb.njit(cache=True)
 def array_reads_along(axis, tile, block, taps_inside, layer):
     """Return the sum over blocks of the pixels that the array fetches along one image axis.
 
@@ -77,13 +100,13 @@ def array_reads_along(axis, tile, block, taps_inside, layer):
     kernel = layer.dims[R + axis]
     stride, dilation = layer.stride[axis], layer.dilation[axis]
     pad, size = layer.pad[axis], layer.size[axis]
-    if not taps_inside or (stride >= kernel and dilation == 1):
+    if not taps_inside:
         return real_taps(0, outputs, stride, dilation, kernel, pad, size)
     total = 0
     for start in range(0, outputs, tile):
         stop = min(start + tile, outputs)
         for first in range(start, stop, block):
-            total += real_span(first, min(block, stop - first), stride, dilation, kernel, pad, size)
+            total += real_touched(first, min(block, stop - first), stride, dilation, kernel, pad, size)
     return total
 
 
@@ -121,7 +144,7 @@ def rf_tile_words(operand, block, tile, layer, machine):
                 continue
             axis = dim - P
             taps = layer.dims[R + axis] if machine.inside[operand, R + axis] else 1
-            held = span(held, layer.stride[axis], layer.dilation[axis], taps)
+            held = touched(held, layer.stride[axis], layer.dilation[axis], taps)
         words *= held
     return words
 
@@ -341,8 +364,9 @@ def access_counts(tile, order, layer, machine):
         out[Count.RF_READ_I] = executed
         out[Count.RF_WRITE_I] = fetched_i
     if machine.in_rf[O]:
-        out[Count.RF_READ_O] = executed
-        out[Count.RF_WRITE_O] = executed
+        # A new sum's first MAC reads nothing, which pays for its drain; a sum that comes back is one word in, one out.
+        out[Count.RF_READ_O] = executed + outputs * (visits[O] - 1)
+        out[Count.RF_WRITE_O] = executed + outputs * (visits[O] - 1)
     for axis in range(2):
         if not uses(O, machine.axis_dims[axis]):
             out[Count.LINK] += executed
@@ -462,10 +486,30 @@ def lockstep(tile, order, layer, machine):
 
 
 @nb.njit(cache=True)
+def extreme_span(axis, tile, largest, layer):
+    """Return the largest, or the smallest, number of real pixels that a tile spans along one image axis."""
+    outputs = layer.dims[P + axis]
+    extreme = -1
+    for start in range(0, outputs, tile):
+        pixels = real_span(
+            start,
+            min(tile, outputs - start),
+            layer.stride[axis],
+            layer.dilation[axis],
+            layer.dims[R + axis],
+            layer.pad[axis],
+            layer.size[axis],
+        )
+        if extreme < 0 or (pixels > extreme if largest else pixels < extreme):
+            extreme = pixels
+    return extreme
+
+
+@nb.njit(cache=True)
 def buffer_need(tile, counts, layer):
     """Return int64[3], words that W, I and O take in the buffer; operands cut into several tiles are kept twice."""
-    rows = min(layer.size[0], span(tile[P], layer.stride[0], layer.dilation[0], layer.dims[R]))
-    cols = min(layer.size[1], span(tile[Q], layer.stride[1], layer.dilation[1], layer.dims[S]))
+    rows = extreme_span(0, tile[P], True, layer)
+    cols = extreme_span(1, tile[Q], True, layer)
     need = np.ones(3, dtype=np.int64)
     need[W] = tile[G] * tile[K] * tile[C] * layer.dims[R] * layer.dims[S]
     need[I] = tile[N] * tile[G] * tile[C] * rows * cols
@@ -502,9 +546,10 @@ def array_total(tile, counts, layer, machine):
 
 @nb.njit(cache=True)
 def dma_work(tile, counts, times, layer, machine):
-    """Return the DMA's cycles over all tiles, if W, I and O cross the link so many ``times``: exact.
+    """Return the DMA's cycles over all tiles, if W, I and O cross the link so many ``times``.
 
-    Every step loads something, since each loop changes the tile of W or of I; a store follows each visit of an output.
+    Exact: every step loads something, since each loop changes the tile of W or of I, and a store follows each visit of
+    an output. Only where some tile of inputs is all padding may a step load nothing; then a lower bound.
     """
     dims = layer.dims
     weights = float(dims[G] * dims[K] * dims[C] * dims[R] * dims[S])
@@ -512,7 +557,9 @@ def dma_work(tile, counts, times, layer, machine):
     outputs = float(dims[N] * dims[G] * dims[K] * dims[P] * dims[Q])
     words = weights * times[W] + inputs * times[I] + outputs * (2 * times[O] - 1)
     output_tiles = counts[N] * counts[G] * counts[K] * counts[P] * counts[Q]
-    transfers = output_tiles * (counts[C] + times[O])
+    transfers = output_tiles * times[O]
+    if extreme_span(0, tile[P], False, layer) > 0 and extreme_span(1, tile[Q], False, layer) > 0:
+        transfers += output_tiles * counts[C]
     return words / machine.dram_words_per_cycle + machine.dram_latency * transfers
 
 
