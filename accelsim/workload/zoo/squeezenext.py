@@ -4,6 +4,35 @@ A unit takes C_in channels to C_out: 1x1 to C_out / 2, 1x1 to C_out / 4, a 3x1 a
 C_out / 2 (whose order alternates from unit to unit), 1x1 to C_out, and the sum with its shortcut. Every
 convolution is followed by batch norm and ReLU, and so is every sum by a ReLU. Convolutions are numbered
 through the whole network in the order of definition, as the paper's Table 4 numbers them.
+
+The paper also lists 23, 34 and 44 with Iterative Deep Aggregation (IDA), an idea of Deep Layer Aggregation
+(arXiv:1707.06484), with parameters and accuracy. No list of their layers was found; the authors' repository has
+none. ``ida=True`` is therefore a reading of the text, made of what the code of Deep Layer Aggregation does.
+With x_s the output of section s and a_1 = x_1, sections 2 to 4 add
+
+    a_s = node(concat(project(pool(a_{s-1})), x_s))
+
+and the last 1x1 convolution reads a_4 in the place of x_4. ``project`` is a 1x1 convolution to the channels of
+x_s (left out where a_{s-1} already has them) and ``node`` one from twice these channels to them, each with batch
+norm and ReLU, as in that code's module for IDA (whose 3x3 nodes are for dense prediction; its classifiers have
+1x1 ones); ``pool`` is the 2x2 max pooling with which its classifiers take a map to the next stage (left out where
+the map is no smaller there). Assumed are: that sections (not units) are aggregated, that the aggregates run
+beside the sections and do not feed them, and that nodes and projections have one group.
+
+Against the published parameters, in millions (depth 23, 34, 44):
+
+=============================================  =====  =====  =====
+published, to one decimal                      0.9    1.3    1.5
+this reading                                   0.934  1.269  1.456
+a sum and a 1x1 node in place of the concat    0.848  1.183  1.370
+concat and node without projection             0.847  1.182  1.369
+a projection and a sum, without a node         0.761  1.096  1.283
+all sections projected to the last one's 256   1.171  1.506  1.693
+nodes between the units of a section instead   1.001  1.631  1.981
+=============================================  =====  =====  =====
+
+It is the only one of these that gives all three published figures to the digit, 2.4 to 3.8% from them. That
+fits, and does not prove, that this was the authors' graph. MACs of these networks are not published.
 """
 
 from __future__ import annotations
@@ -49,6 +78,7 @@ def squeezenext(
     groups: int = 1,
     blocks: Sequence[int] | None = None,
     shortcut: Shortcut | None = None,
+    ida: bool = False,
     classes: int = 1000,
     resolution: int = 227,
     name: str = "squeezenext",
@@ -66,6 +96,9 @@ def squeezenext(
         shortcut: How a unit that changes stride or width makes its shortcut with a 1x1 convolution:
             ``"parallel"`` to the unit's body, or ``"sequential"``, feeding the body and the sum.
             Default: parallel in version 1, sequential from version 2 on.
+        ida: Aggregate the outputs of the four sections iteratively, from the first to the last, in front of
+            the last 1x1 convolution. No list of the published variants' layers was found: what is built is
+            the reading that this module's description states.
         classes: Number of classes.
         resolution: Height and width of the image, in pixels.
         name: Name of the network.
@@ -93,6 +126,7 @@ def squeezenext(
             "groups": groups,
             "blocks": list(sections),
             "shortcut": shortcut,
+            "ida": ida,
             "classes": classes,
             "resolution": resolution,
         },
@@ -100,6 +134,7 @@ def squeezenext(
     numbers = count(1)
     x = b.conv_bn(b.input, STEM_CHANNELS, 7 if version == 1 else 5, stride=2, name=f"conv{next(numbers)}")
     x = b.max_pool(x, 3, stride=2, ceil_mode=True, name="pool1")
+    aggregate: Tensor | None = None
     tall_first = True
     for section, (units, width_out) in enumerate(zip(sections, channels, strict=True), start=1):
         for unit in range(1, units + 1):
@@ -108,6 +143,9 @@ def squeezenext(
                 stride = 2 if first and section > 1 else 1
                 x = _unit(b, x, width_out, stride, groups, shortcut if first else "identity", tall_first, numbers)
             tall_first = not tall_first
+        if ida:
+            aggregate = _aggregate(b, aggregate, x, section) if aggregate else x
+    x = aggregate or x
     x = b.conv_bn(x, HEAD_CHANNELS, name=f"conv{next(numbers)}")
     x = b.global_avg_pool(x, name="pool5")
     x = b.linear(x, classes, name=f"fc{classes}")
@@ -138,6 +176,18 @@ def _unit(
         body = b.conv_bn(body, channels // 2, kernel, padding=padding, groups=groups, name=f"conv{next(numbers)}")
     body = b.conv_bn(body, channels, name=f"conv{next(numbers)}")
     return b.relu(b.add(identity, body))
+
+
+def _aggregate(b: NetworkBuilder, shallow: Tensor, deep: Tensor, section: int) -> Tensor:
+    """Add the aggregation node of ``section`` and return its output, of the shape of ``deep``."""
+    prefix = f"ida{section}"
+    with b.scope(prefix):
+        if shallow.shape[1:] != deep.shape[1:]:
+            shallow = b.max_pool(shallow, 2, stride=2, ceil_mode=True, name=f"{prefix}/pool")
+        if shallow.channels != deep.channels:
+            shallow = b.conv_bn(shallow, deep.channels, name=f"{prefix}/project")
+        joined = b.concat(shallow, deep, name=f"{prefix}/concat")
+        return b.conv_bn(joined, deep.channels, name=f"{prefix}/node")
 
 
 def _depth(sections: Sequence[int]) -> int:
