@@ -143,16 +143,17 @@ def hw(name: str | None, format_: str) -> None:
 
 
 @app.command("reproduce", short_help="Published figures beside accelsim's.")
-@click.argument("table", default="squeezenext")
+@click.argument("table", required=False)
 @click.option("--out", default="reports", show_default=True, type=click.Path(), help="Folder for the reports.")
-def reproduce_command(table: str, out: str) -> None:
-    """Put published figures beside accelsim's: a folder of tables and plots for TABLE (squeezenext)."""
-    from accelsim.report.reproduce import reproduce  # noqa: PLC0415
+def reproduce_command(table: str | None, out: str) -> None:
+    """Put published figures beside accelsim's: a folder of tables and plots for TABLE (default: all there are)."""
+    from accelsim.report.reproduce import TABLES, reproduce  # noqa: PLC0415
 
-    with _progress(f"reproduce {table}") as advance:
-        paths = reproduce(table, os.path.join(out, table), progress=advance)
-    for path in paths:
-        click.echo(str(path))
+    for name in [table] if table else TABLES:
+        with _progress(f"reproduce {name}") as advance:
+            paths = reproduce(name, os.path.join(out, name), progress=advance)
+        for path in paths:
+            click.echo(str(path))
 
 
 @app.command("cache", short_help="Show or clear the cache of solved layers.")
