@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -261,3 +262,12 @@ def test_do_relative_paths_work_from_an_empty_folder(run, tmp_path):
     )
     data = json.loads(run("run", "net.yaml", "--hw", "8x8_32KB", "--format", "json").stdout)
     assert data["totals"]["macs"] == 4 * 3 * 9 * 36
+
+
+def test_do_the_examples_run():
+    """Every script in examples/ runs and prints a table."""
+    scripts = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
+    assert scripts
+    for script in scripts:
+        process = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=300, check=True)
+        assert len(process.stdout.splitlines()) > 2
