@@ -51,6 +51,7 @@ def lower_machine(hardware: Hardware, dataflow_name: str, layer: Layer) -> Machi
     dram, buffer = _outer_levels(hardware)
     fanout = hardware.fanouts[0]
     check_dataflow(hardware, dataflow_name)
+    _check_memories(hardware, buffer)
     inside = _inside(dataflow)
     kept = Operand.W if Operand.W in dataflow.places else Operand.I
     split = np.ones(8, dtype=np.int64)
@@ -125,6 +126,29 @@ def _outer_levels(hardware: Hardware) -> tuple[Memory, Memory]:
     if hardware.fanouts[0].below != outer[1].name:
         raise HardwareError(f"{hardware.name}: fanouts.{hardware.fanouts[0].name}.below must be {outer[1].name!r}")
     return outer[0], outer[1]
+
+
+def _check_memories(hardware: Hardware, buffer: Memory) -> None:
+    """Refuse fields of memories that the kernels would ignore."""
+    if set(buffer.double_buffered) != {operand.name for operand in Operand}:
+        found = ", ".join(buffer.double_buffered) or "none"
+        raise HardwareError(
+            f"{hardware.name}: memory {buffer.name}: the engine models a buffer with double_buffered W, I and O, "
+            f"got {found}"
+        )
+    for memory in hardware.memories:
+        words = dict(memory.pe_words or {})
+        if "O" in words and ("O" in memory.double_buffered or memory.switch_cycles):
+            raise HardwareError(
+                f"{hardware.name}: memory {memory.name}: the engine models accumulators that drain while the array "
+                "waits, without double_buffered O and switch_cycles"
+            )
+        spare = [f"{name} {count}" for name, count in words.items() if name != "O" and count > 1]
+        if spare:
+            raise HardwareError(
+                f"{hardware.name}: memory {memory.name}: the engine models one word of W and one of I in use in every "
+                f"PE, got pe_words {', '.join(spare)}"
+            )
 
 
 def _inside(dataflow: Dataflow) -> np.ndarray:

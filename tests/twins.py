@@ -17,7 +17,7 @@ from itertools import pairwise, product
 
 from accelsim.dims import USES, Dim, Operand
 from accelsim.hardware.spec import Hardware
-from accelsim.mapping.kernels import Count
+from accelsim.mapping.arrays import Count
 from accelsim.workload.layer import Layer, Op
 
 N, G, K, C, P, Q, R, S = Dim
@@ -160,8 +160,12 @@ class Chunk:
     by_weight: Counter[object] = field(default_factory=Counter)
 
     def expected_cycles(self, density: float, other: float) -> float:
-        """Return the mean of the larger of its iterations' time and ``other``, each weight being non-zero with
-        probability ``density``."""
+        """Return the mean of the larger of its iterations' time and ``other``.
+
+        Args:
+            density: Probability of a weight not to be zero, which its iterations are skipped for.
+            other: Cycles that pass anyway.
+        """
         if density == 1.0:
             return max(sum(self.by_weight.values()), other)
         times = set(self.by_weight.values())
@@ -322,7 +326,9 @@ class Array:
             self.unless_skipped[Count.LINK] += sum(dim not in USES[O] for dim in self.axes)
             if I in self.places and {P, Q} & set(self.axes):
                 pe = {**scope, rows: range(row, row + 1), cols: range(col, col + 1)}
-                pixel = tuple(min(pe[dim]) for dim in (N, G, C)) + tuple(min(touched(self.layer, pe, a)) for a in (0, 1))
+                pixel = tuple(min(pe[dim]) for dim in (N, G, C)) + tuple(
+                    min(touched(self.layer, pe, a)) for a in (0, 1)
+                )
                 self.always[Count.LINK] += self.pe_inputs.get((row, col)) != pixel
                 self.pe_inputs[row, col] = pixel
 

@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -194,9 +195,13 @@ def _why_nothing_fits(layer: Layer, hardware: Hardware) -> str:
     from accelsim.mapping import kernels  # noqa: PLC0415
 
     arrays = lower_layer(layer)
-    tile = arrays.dims.copy()
-    tile[: len(TILED_DIMS)] = 1
-    need = kernels.buffer_need(tile, kernels.tile_counts(tile, arrays), arrays)
+    needs = []
+    # An operand that is cut takes two tiles of room, so that a whole one may take less: try both along every dim.
+    for cut in product((True, False), repeat=len(TILED_DIMS)):
+        tile = arrays.dims.copy()
+        tile[: len(TILED_DIMS)][list(cut)] = 1
+        needs.append(kernels.buffer_need(tile, kernels.tile_counts(tile, arrays), arrays))
+    need = min(needs, key=np.sum)
     buffer = next(memory for memory in hardware.memories if memory.size_kb is not None)
     parts = ", ".join(f"{operand.name} {int(need[operand])}" for operand in Operand)
     return (

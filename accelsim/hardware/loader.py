@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
+import numbers
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from accelsim.data import data_files, data_names
 from accelsim.errors import HardwareError, did_you_mean
-from accelsim.hardware.spec import Hardware
-from accelsim.yamlio import Document, convert, read_yaml
+from accelsim.hardware.spec import Description, Hardware, misfit
+from accelsim.yamlio import Document, at, convert, read_yaml
 
 
 def hardware_names() -> list[str]:
@@ -24,7 +27,7 @@ def load_hardware(source: str | PathLike[str], **overrides: Any) -> Hardware:
     Args:
         source: Name of one that comes with accelsim, or path of a YAML file.
         overrides: New values by field path, such as ``**{"memories.GLB.size_kb": 64, "fanouts.array.rows": 8}``;
-            entries of lists are addressed by their name.
+            entries of lists are addressed by their name. Numbers of numpy are taken as numbers, tuples as lists.
 
     Returns:
         The accelerator.
@@ -35,12 +38,16 @@ def load_hardware(source: str | PathLike[str], **overrides: Any) -> Hardware:
     document = read_yaml(_path(fspath(source)), HardwareError)
     if overrides:
         document = _override(document, overrides)
-    return convert(document, Hardware, HardwareError)
+    description = convert(document, Description, HardwareError)
+    problem = misfit(description)
+    if problem is not None:
+        raise HardwareError(at(document, *problem))
+    return Hardware(**msgspec.structs.asdict(description))
 
 
 def _path(source: str) -> Path:
     if source.endswith((".yaml", ".yml")) or "/" in source or "\\" in source:
-        return Path(source)
+        return _file(Path(source))
     known = data_files("hwconfigs")
     if source not in known:
         raise HardwareError(
@@ -50,18 +57,36 @@ def _path(source: str) -> Path:
     return known[source]
 
 
+def _file(path: Path) -> Path:
+    """Return a path, unless it is no file and its stem is a name that the user may have meant."""
+    if not path.exists() and path.stem in data_files("hwconfigs"):
+        raise HardwareError(f"{path}: no such file; did you mean {path.stem!r}, which comes with accelsim?")
+    return path
+
+
 def _override(document: Document, overrides: dict[str, Any]) -> Document:
     """Return a copy of the document with the fields at the given paths replaced."""
     data = copy.deepcopy(document.data)
     for path, value in overrides.items():
         *parents, field = path.split(".")
+        if not field:
+            raise HardwareError(f"override {path!r}: names no field; a path is like memories.GLB.size_kb")
         node: Any = data
         for step in parents:
             node = _descend(node, step, path)
         if not isinstance(node, dict):
             raise HardwareError(f"override {path!r}: {parents[-1]!r} has no fields")
-        node[field] = value
+        node[field] = _plain(value)
     return Document(f"{document.path} with overrides", data, document.lines)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as a YAML file would give it."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real | tuple):
+        return value
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return int(value) if isinstance(value, numbers.Integral) else float(value)
 
 
 def _descend(node: Any, step: str, path: str) -> Any:

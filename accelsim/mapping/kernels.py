@@ -651,8 +651,11 @@ def solve(sizes, lengths, layer, machine, objective):
             need = buffer_need(tile, counts, layer)
             if need[W] + need[I] + need[O] > machine.buffer_words:
                 continue
-            groups = (counts[N] * counts[P] * counts[Q] > 1) + (counts[K] > 1) + (counts[C] > 1)
-            orders = len(ORDERS) if groups > 1 else 1  # loops of one iteration have no order
+            pixels = counts[N] * counts[P] * counts[Q]
+            # Loops of one iteration have no order: two groups at least must have more.
+            orders = (
+                len(ORDERS) if max(min(pixels, counts[K]), min(pixels, counts[C]), min(counts[K], counts[C])) > 1 else 1
+            )
             space += orders if sweep == 0 else 0
             if objective == 0 and dma_work(tile, counts, once, layer, machine) - 1.0 > best:
                 continue
