@@ -40,10 +40,7 @@ class Oracle:
         for index in range(len(sizes) - 1, -1, -1):
             sizes[index] = list(inside)
             step = self.nest.steps[index]
-            if isinstance(step, Place):
-                inside = list(step.tile)
-            else:
-                inside = [inside[d] * step.counts.get(d, 1) for d in Dim]
+            inside = list(step.tile) if isinstance(step, Place) else [inside[d] * step.counts.get(d, 1) for d in Dim]
         bounds, outer = [], list(self.layer.dims)
         for inner in sizes:
             bounds.append([len(range(0, outer[d], inner[d])) for d in Dim])
@@ -80,7 +77,9 @@ class Oracle:
             parts = {}
             for instance, tile in tiles.items():
                 for place in itertools.product(*(range(0, len(tile[d]), inner[d]) for d in Dim)):
-                    parts[(*instance, place)] = tuple(tile[d][at : at + inner[d]] for d, at in zip(Dim, place, strict=True))
+                    parts[(*instance, place)] = tuple(
+                        tile[d][at : at + inner[d]] for d, at in zip(Dim, place, strict=True)
+                    )
             self._walk(index + 1, parts, now)
             return
         for at in itertools.product(*(range(self.bound[index][d]) for d in step.order)):
@@ -148,7 +147,9 @@ class Oracle:
         if operand is not Operand.I:
             return set(itertools.product(*(tile[d] for d in Dim if d in USES[operand])))
         spans = []
-        for axis, (size, outputs, taps) in enumerate(((self.layer.H, tile[4], tile[6]), (self.layer.W, tile[5], tile[7]))):
+        for axis, (size, outputs, taps) in enumerate(
+            ((self.layer.H, tile[4], tile[6]), (self.layer.W, tile[5], tile[7]))
+        ):
             before, after = (self.layer.padding[2 * axis], self.layer.padding[2 * axis + 1])
             touched = {
                 p * self.layer.stride[axis] + r * self.layer.dilation[axis] - before for p in outputs for r in taps

@@ -11,6 +11,7 @@ from accelsim.mapping.hierarchy import (
     ALL_OPERANDS,
     Axis,
     Buffering,
+    LoopConstraint,
     Machine,
     Reduction,
     RegisterRead,
@@ -69,10 +70,20 @@ def axes(draw, name):
 def machines(draw, most_stores=4, unbounded=False):
     """Two to four memories, with fan-outs anywhere."""
     count = draw(st.integers(2, most_stores))
-    stores = [Store(name="M0", words_per_cycle=draw(rates()), latency_cycles=draw(st.integers(0, 9)), read_energy=200.0,
-                    write_energy=200.0, register_read=draw(st.sampled_from(RegisterRead)))]
+    stores = [
+        Store(
+            name="M0",
+            words_per_cycle=draw(rates()),
+            latency_cycles=draw(st.integers(0, 9)),
+            read_energy=200.0,
+            write_energy=200.0,
+            register_read=draw(st.sampled_from(RegisterRead)),
+        )
+    ]
     for level in range(1, count):
-        keeps = frozenset(draw(st.sets(st.sampled_from([W, I, O]), min_size=2))) if draw(st.booleans()) else ALL_OPERANDS
+        keeps = (
+            frozenset(draw(st.sets(st.sampled_from([W, I, O]), min_size=2))) if draw(st.booleans()) else ALL_OPERANDS
+        )
         shared = draw(st.booleans())
         stores.append(
             Store(
@@ -141,3 +152,38 @@ def nests(draw, layer, machine, uneven=True):
                     left //= counts[dim]
             steps.append(Unrolling(axis=f"{fanout.name}.{axis.name}", counts=counts))
     return Nest(steps=tuple(steps))
+
+
+@st.composite
+def tiny_layers(draw):
+    """Convolutions with few mappings: two or three dims larger than one."""
+    kernel = draw(st.sampled_from([(1, 1), (1, 1), (1, 2), (3, 1), (2, 2)]))
+    dilation = draw(st.sampled_from([1, 1, 2]))
+    smallest = [(k - 1) * dilation + 1 for k in kernel]
+    groups = draw(st.sampled_from([1, 1, 1, 2, 3]))
+    pad = draw(st.sampled_from([(0, 0, 0, 0), (0, 0, 0, 0), (0, 0, 1, 0), (1, 1, 0, 2)]))
+    return Layer.conv(
+        "tiny",
+        groups * draw(st.sampled_from([1, 1, 2, 3])),
+        groups * draw(st.sampled_from([1, 1, 2, 3, 5])),
+        tuple(low + draw(st.sampled_from([0, 0, 1, 3])) for low in smallest),
+        kernel,
+        stride=draw(st.sampled_from([1, 1, 2])),
+        padding=tuple(min(p, 2 * s - 1) for p, s in zip(pad, [smallest[0]] * 2 + [smallest[1]] * 2, strict=True)),
+        dilation=dilation,
+        groups=groups,
+        batch=draw(st.sampled_from([1, 1, 1, 2])),
+    )
+
+
+@st.composite
+def constraints(draw, machine):
+    """No constraint, or some dims per axis and some operands that stay."""
+    if draw(st.booleans()):
+        return LoopConstraint(name="any")
+    names = [f"{fanout.name}.{axis.name}" for fanout in machine.fanouts for axis in fanout.axes]
+    return LoopConstraint(
+        name="random",
+        unroll={name: frozenset(draw(st.sets(st.sampled_from(list(Dim))))) for name in names if draw(st.booleans())},
+        stationary={store.name: draw(st.sampled_from([W, I, O])) for store in machine.stores if draw(st.booleans())},
+    )

@@ -28,7 +28,9 @@ def test_every_count_equals_the_walk(data):
         zero = tuple((0,) * 8 for step in nest.steps[: way.source] if isinstance(step, Unrolling))
         inner = tuple((0,) * 8 for step in nest.steps[: way.target] if isinstance(step, Unrolling))
         assert flow.busiest_source_words == oracle.per_source[(*way, zero)]["source"]
-        assert flow.busiest_read_back_source_words == oracle.per_source[(*way, zero)]["back"] * (way.operand is Operand.O)
+        assert flow.busiest_read_back_source_words == oracle.per_source[(*way, zero)]["back"] * (
+            way.operand is Operand.O
+        )
         assert flow.busiest_target_words == oracle.per_source[(*way, "target", inner)]["words"]
         for fanout in machine.fanouts:
             names = {f"{fanout.name}.{axis.name}" for axis in fanout.axes}
@@ -38,11 +40,7 @@ def test_every_count_equals_the_walk(data):
                 if isinstance(step, Unrolling) and step.axis in names and way.source <= index < way.target
             ]
             if inside:
-                earlier = [
-                    index
-                    for index in range(way.source, inside[0])
-                    if isinstance(nest.steps[index], Unrolling)
-                ]
+                earlier = [index for index in range(way.source, inside[0]) if isinstance(nest.steps[index], Unrolling)]
                 straight = count[f"link{earlier[-1]}"] if earlier else count["source"]
                 words = count[f"link{inside[-1]}"] + (0 if fanout.forward else count["back"])
                 assert flow.link_words[fanout.name] == words - (straight if fanout.forward else 0)
