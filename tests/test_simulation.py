@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from strategies import FLOW, SHIPPED, layers, machine
 
 from accelsim import simulation
-from accelsim.engine.analytical import ENERGY_COMPONENTS
+from accelsim.engine.analytical import ENERGY_COMPONENTS, solve_layer
 from accelsim.errors import HardwareError, InputError, WorkloadError
 from accelsim.hardware.loader import load_hardware
 from accelsim.hardware.spec import Hardware
@@ -242,6 +242,16 @@ def test_does_every_row_keep_what_physics_demands(result):
         assert 0 < row["utilization"] <= 1
         assert row["macs_executed"] + layer_result.counts[Count.MAC_SKIPPED] == pytest.approx(row["macs"])
         assert row["macs_executed"] == pytest.approx(row["macs"] * (0.6 if row["dataflow"] == "os" else 1.0))
+
+
+def test_are_cycles_those_of_the_mapper_rounded_up(result):
+    """A layer's cycles are a whole number, the first that is not below what the mapper computed."""
+    for layer_result in result.layer_results:
+        answer = solve_layer(layer_result.layer, result.hardware, layer_result.mapping.dataflow, "cycles")
+        assert answer
+        assert isinstance(layer_result.cycles, int)
+        assert 0 <= layer_result.cycles - answer.times[0] < 1
+        assert (layer_result.mapping.tile, layer_result.mapping.order) == (answer.tile, answer.order)
 
 
 def test_is_the_bound_that_is_named_the_larger_side(result):
