@@ -280,9 +280,19 @@ def test_does_every_simplification_cost_cycles(rules, example):
     assert smarter.array_cycles < evaluated(example)[0]["array_cycles"]
 
 
+def has_equal_chunks(case: Case) -> bool:
+    """Return whether no block of the array, no run of accumulators and no tile is cut short."""
+    _, machine_arrays = lowered(case.layer, case.hardware)
+    return all(
+        bound % tile == 0 and tile % kernels.block_size(dim, machine_arrays) == 0
+        for dim, bound, tile in zip(Dim, case.layer.dims, case.tile, strict=True)
+    )
+
+
 @given(cases(), st.sampled_from([rules for rules, _ in SMARTER.values()]))
 def test_do_the_simplifications_err_on_the_slow_side(case, rules):
-    """No smarter rule makes the array slower than the kernels say, in any case that they model."""
+    """No smarter rule makes the array slower; to load the next chunk's words only among equal chunks."""
+    assume(not rules.loads_next_tile or has_equal_chunks(case))
     smarter = walk(case.layer, case.hardware, FLOW, case.tile, case.order, rules)
     assert smarter.array_cycles <= evaluated(case)[0]["array_cycles"] * (1 + 1e-9)
 
