@@ -225,11 +225,11 @@ def _outputs_rules(flow: Dataflow) -> _Rules:
         (flow.places[Operand.O][1] < flow.places[Operand.I][1], "the place of O must be outside that of I"),
         (set(outer) == set("NGPQK"), "the loops outside the place of O must be N, G, P, Q and K"),
         (cut in ([], ["K"]), "only K may stand twice"),
-        (not cut or "K" in _inside_of(flow, Operand.I), "the inner loop of K must be inside the place of I"),
+        (not cut or flow.nest[-1] == "K", "the inner loop of K must be the innermost, so that inputs shift once a tap"),
         (flow.skips_zeros_of in (None, "W"), "only zeros of W can be skipped"),
         (
-            not skips or (_inside_of(flow, Operand.I) <= set("RSK") and "G" not in (flow.rows, flow.cols)),
-            "skipping needs the loop of C outside the place of I, and G not unrolled",
+            not skips or (_inside_of(flow, Operand.I) - {"K"} == set("RS") and "G" not in (flow.rows, flow.cols)),
+            "skipping needs C outside and both R and S inside the place of I, and G not unrolled",
         ),
     )
 

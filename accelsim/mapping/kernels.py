@@ -681,7 +681,6 @@ def solve(sizes, lengths, layer, machine, objective):
                     for dim in range(8):  # an assignment of slices would compile numpy's error messages: 2 s
                         best_tile[dim] = tile[dim]
         if sweep == 0 and best_order >= 0:
-            walked += 1
             energy = energy_of(access_counts(best_tile, ORDERS[best_order], layer, machine), machine)
             best, best_tie = score(objective, lockstep(best_tile, ORDERS[best_order], layer, machine)[0], energy)
     order = ORDERS[max(best_order, 0)]
