@@ -118,12 +118,14 @@ def networks(name: str | None, pattern: str, graph: str | None, format_: str) ->
     from accelsim.report import catalogue  # noqa: PLC0415
 
     if name is not None:
-        page = catalogue.network_page(name)
+        from accelsim.workload.loader import load_network  # noqa: PLC0415
+
+        net = load_network(name)
+        page = catalogue.network_page(net)
         if graph is not None:
             from accelsim.report.graph import save_graph  # noqa: PLC0415
-            from accelsim.workload.loader import load_network  # noqa: PLC0415
 
-            save_graph(load_network(name), graph)
+            save_graph(net, graph)
     elif graph is not None:
         raise click.UsageError("--graph needs the NAME of a network")
     else:

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from accelsim.dims import USES, Dim, Operand
+from accelsim.dims import Dim, Operand
 from accelsim.errors import HardwareError, WorkloadError
 from accelsim.hardware.spec import Dataflow, Hardware, Memory
 from accelsim.mapping.arrays import Count, LayerArrays, MachineArrays
@@ -56,8 +56,8 @@ def lower_machine(hardware: Hardware, dataflow_name: str, layer: Layer) -> Machi
     kept = Operand.W if Operand.W in dataflow.places else Operand.I
     split = np.ones(8, dtype=np.int64)
     register, _ = dataflow.places[kept]
-    for dim, operand in _split_dims(hardware, dataflow_name).items():
-        split[dim] = _register_words(hardware, dataflow, operand)
+    if dataflow.nest.count(Dim.K.name) > 1:  # the one loop that registers cut: see check_dataflow
+        split[Dim.K] = hardware.register_words(dataflow_name, Operand.O)
     density = 1.0 - (hardware.zero_fraction[dataflow.skips_zeros_of] if dataflow.skips_zeros_of else 0.0)
     return MachineArrays(
         axis_dims=np.array((Dim[dataflow.rows], Dim[dataflow.cols]), dtype=np.int64),
@@ -75,7 +75,7 @@ def lower_machine(hardware: Hardware, dataflow_name: str, layer: Layer) -> Machi
         dram_latency=float(dram.latency_cycles),
         read_port=float(fanout.read_words_per_row * fanout.rows),
         write_port=float(fanout.write_words_per_col * fanout.cols),
-        unit_energy=_unit_energies(hardware, dataflow),
+        unit_energy=unit_energies(hardware, dataflow_name),
     )
 
 
@@ -116,7 +116,7 @@ def _block(dim: Dim, machine: MachineArrays) -> int:
 
 def _outer_levels(hardware: Hardware) -> tuple[Memory, Memory]:
     """Return DRAM and the buffer, or refuse a hierarchy of another shape."""
-    outer = [memory for memory in hardware.memories if memory.pe_words is None]
+    outer = hardware.outer_memories
     if len(outer) != 2 or outer[0].size_kb is not None or outer[1].size_kb is None or len(hardware.fanouts) != 1:
         raise HardwareError(
             f"{hardware.name}: the engine models an unbounded memory, one buffer with size_kb and one array of PEs "
@@ -238,28 +238,6 @@ def _no_dim_twice(flow: Dataflow) -> bool:
     return len(set(flow.nest)) == len(flow.nest)
 
 
-def _split_dims(hardware: Hardware, name: str) -> dict[Dim, Operand]:
-    """Return the dims whose inner loop the registers of an operand bound."""
-    dataflow = hardware.dataflows[name]
-    split: dict[Dim, Operand] = {}
-    for dim in Dim:
-        if dataflow.nest.count(dim.name) < 2:
-            continue
-        outer = dataflow.nest.index(dim.name)
-        inner = dataflow.nest.index(dim.name, outer + 1)
-        bounding = [o for o, (_, p) in dataflow.places.items() if outer < p < inner and dim in USES[o]]
-        if not bounding:
-            raise HardwareError(f"{hardware.name}: dataflow {name}: no registers bound the inner loop of {dim.name}")
-        split[dim] = bounding[0]
-    return split
-
-
-def _register_words(hardware: Hardware, dataflow: Dataflow, operand: Operand) -> int:
-    """Return how many words of an operand every PE holds."""
-    words = hardware.memory(dataflow.places[operand][0]).pe_words or {}
-    return {Operand[name]: count for name, count in words.items()}[operand]
-
-
 def _skip_table(splits: int, taps: int, density: float) -> np.ndarray:
     """Return the binomial sums that ``chunk_cycles`` looks up; see ``MachineArrays.skip_table``."""
     table = np.zeros((2, splits + 1, splits * taps + 1))
@@ -278,13 +256,13 @@ def _skip_table(splits: int, taps: int, density: float) -> np.ndarray:
     return table
 
 
-def _unit_energies(hardware: Hardware, dataflow: Dataflow) -> np.ndarray:
-    """Return the energy of one of each count, in the hardware's unit."""
+def unit_energies(hardware: Hardware, dataflow: str) -> np.ndarray:
+    """Return float64[len(Count)], the energy of one of each count under a dataflow, in the hardware's unit."""
     dram, buffer = _outer_levels(hardware)
     energies = np.zeros(len(Count))
     energies[Count.MAC] = hardware.mac.energy
     energies[Count.LINK] = hardware.fanouts[0].link_energy
-    for operand, (name, _) in dataflow.places.items():
+    for operand, (name, _) in hardware.dataflows[dataflow].places.items():
         memory = hardware.memory(name)
         energies[Count[f"RF_READ_{operand.name}"]] = memory.read_energy
         energies[Count[f"RF_WRITE_{operand.name}"]] = memory.write_energy

@@ -127,7 +127,7 @@ class Result:
 
         return pd.DataFrame(self.records, columns=list(COLUMNS))
 
-    @property
+    @cached_property
     def totals(self) -> dict[str, Any]:
         """Sums over the layers, and the network's parameters.
 

@@ -1,6 +1,6 @@
 """Compare every named network with the public definitions of it, to the unit and layer by layer.
 
-    python benchmarks/check_zoo.py [NETWORK ...] [--golden] [--times]
+    PYTHONPATH=. python benchmarks/check_zoo.py [NETWORK ...] [--golden] [--times]
 
 For each reference whose library is installed, parameters of convolutions, linear layers, biases and batch norms and
 MACs are counted with hooks while the model runs on shapes alone (torch's meta device), and the convolutions and linear
@@ -16,14 +16,13 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Any
 
 from zoo_references import CITED, REFERENCES, Reference
 
-from accelsim.workload.layer import Layer, Op
 from accelsim.workload.loader import load_network, network_names
 from accelsim.workload.network import Network
+from tests.zoo_digest import digest_of_lines, layer_line
 
 PARTS = ("conv", "linear", "bias", "bn")
 """What parameters are split into, as in a network's totals."""
@@ -36,23 +35,6 @@ class Measured:
     params: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PARTS, 0))
     macs: int = 0
     lines: list[str] = field(default_factory=list)
-
-
-def layer_line(layer: Layer) -> str:
-    """Describe one of our layers: shapes, kernel, stride, padding, groups, bias."""
-    if layer.op is Op.LINEAR:
-        return f"{layer.C}>{layer.K} b{layer.bias:d}"
-    top, bottom, left, right = layer.padding
-    padding = f"{top}x{left}" if (top, left) == (bottom, right) else f"{top}+{bottom}x{left}+{right}"
-    return (
-        f"{layer.input_shapes[0]}>{layer.output_shape} k{layer.R}x{layer.S} s{layer.stride[0]}x{layer.stride[1]} "
-        f"p{padding} g{layer.G} b{layer.bias:d}"
-    )
-
-
-def digest(lines: Sequence[str]) -> str:
-    """Return the short hash by which tests know a sequence of layers."""
-    return sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 def measure_ours(network: Network) -> Measured:
@@ -213,7 +195,7 @@ def check(name: str, network: Network) -> int:
         say(f"{head}  {'equal' if equal else 'DIFFERS':8}  {reference.library} {reference.what}{note}: {text}")
     if name in CITED:
         cited = CITED[name]
-        ours = (totals["params"], totals["macs"], digest(measure_ours(network).lines))
+        ours = (totals["params"], totals["macs"], digest_of_lines(measure_ours(network).lines))
         known = [(mine, theirs) for mine, theirs in zip(ours, cited.counts, strict=True) if theirs is not None]
         equal = all(mine == theirs for mine, theirs in known)
         failures += not equal
@@ -233,7 +215,8 @@ def print_golden(name: str, network: Network) -> None:
             _, equal, theirs = compare(network, reference)
             if equal and theirs.lines == measure_ours(network).lines:
                 parts = ", ".join(str(theirs.params[part]) for part in PARTS)
-                say(f'    "{name}": Golden({parts}, {theirs.macs}, "{digest(theirs.lines)}"),  # {reference.library}')
+                known_by = digest_of_lines(theirs.lines)
+                say(f'    "{name}": Golden({parts}, {theirs.macs}, "{known_by}"),  # {reference.library}')
                 return
 
 

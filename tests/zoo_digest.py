@@ -1,4 +1,4 @@
-"""How tests know the layers of a reference definition: one line a layer, and a short hash of all lines."""
+"""A reference definition as tests and the zoo's checker know it: counts, a line a layer, a hash of all lines."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from accelsim.workload.layer import Layer, Op
+from accelsim.workload.network import Network
 
 
 class Golden(NamedTuple):
@@ -32,6 +33,19 @@ def layer_line(layer: Layer) -> str:
     )
 
 
+def digest_of_lines(lines: Sequence[str]) -> str:
+    """Return the hash by which golden sequences are known, of the lines of their layers."""
+    return sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
 def digest(layers: Sequence[Layer]) -> str:
-    """Return the hash by which golden sequences are known."""
-    return sha256("\n".join(layer_line(layer) for layer in layers).encode()).hexdigest()[:16]
+    """Return the hash by which golden sequences are known, of the layers."""
+    return digest_of_lines([layer_line(layer) for layer in layers])
+
+
+def check_counts(network: Network, golden: Golden) -> None:
+    """Assert that parameters, by what they belong to and in all, and MACs are the golden ones."""
+    totals = network.totals
+    assert tuple(totals[f"params_{part}"] for part in ("conv", "linear", "bias", "bn")) == golden[:4]
+    assert totals["macs"] == golden.macs
+    assert totals["params"] == sum(golden[:4])

@@ -17,7 +17,7 @@ from accelsim import cache
 from accelsim.dims import Operand
 from accelsim.errors import HardwareError, NoMappingError, did_you_mean
 from accelsim.hardware.spec import Hardware
-from accelsim.lowering import TILED_DIMS, lower_layer, lower_machine, tile_candidates
+from accelsim.lowering import TILED_DIMS, lower_layer, lower_machine, tile_candidates, unit_energies
 from accelsim.mapping.arrays import Count
 from accelsim.mapping.mapping import OBJECTIVES, build_mapping
 from accelsim.mapping.mapping import Mapping as LoopNest
@@ -174,7 +174,7 @@ def _score(result: LayerResult, objective: str) -> tuple[float, float]:
 
 def _result(layer: Layer, hardware: Hardware, dataflow: str, answer: Answer) -> LayerResult:
     counts = np.array(answer.counts)
-    spent = counts * lower_machine(hardware, dataflow, layer).unit_energy
+    spent = counts * unit_energies(hardware, dataflow)
     cycles, array_cycles, dram_cycles, iteration_cycles = answer.times
     return LayerResult(
         layer=layer,
@@ -202,7 +202,7 @@ def _why_nothing_fits(layer: Layer, hardware: Hardware) -> str:
         tile[: len(TILED_DIMS)][list(cut)] = 1
         needs.append(kernels.buffer_need(tile, kernels.tile_counts(tile, arrays), arrays))
     need = min(needs, key=np.sum)
-    buffer = next(memory for memory in hardware.memories if memory.size_kb is not None)
+    _, buffer = hardware.outer_memories
     parts = ", ".join(f"{operand.name} {int(need[operand])}" for operand in Operand)
     return (
         f"layer {layer.name}: no tile fits {buffer.name} of {hardware.name}: the smallest needs {int(need.sum())} "

@@ -241,6 +241,17 @@ class Hardware(Description, frozen=True, kw_only=True):
                 return memory
         raise HardwareError(f"{self.name}: has no memory {name!r}")
 
+    @property
+    def outer_memories(self) -> tuple[Memory, ...]:
+        """The memories outside the PEs, the outermost first."""
+        return tuple(memory for memory in self.memories if memory.pe_words is None)
+
+    def register_words(self, dataflow: str, operand: Operand) -> int:
+        """Return the words that every PE holds of an operand that the dataflow keeps there."""
+        memory, _ = self.dataflows[dataflow].places[operand]
+        words = self.memory(memory).pe_words or {}
+        return next(count for name, count in words.items() if name == operand.name)
+
 
 def misfit(description: Description) -> Problem | None:
     """Return the first place where parts of a description do not fit each other, and how; or None."""

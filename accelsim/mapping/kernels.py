@@ -297,20 +297,25 @@ def reloads(order, counts):
 
 
 @nb.njit(cache=True)
+def tile_span(axis, start, tile, layer):
+    """Return the real pixels that the buffer tile from output ``start`` on spans along one image axis."""
+    return real_span(
+        start,
+        min(tile, layer.dims[P + axis] - start),
+        layer.stride[axis],
+        layer.dilation[axis],
+        layer.dims[R + axis],
+        layer.pad[axis],
+        layer.size[axis],
+    )
+
+
+@nb.njit(cache=True)
 def dram_span(axis, tile, layer):
     """Return the sum over tiles of the real pixels that a tile spans along one image axis."""
-    outputs = layer.dims[P + axis]
     total = 0
-    for start in range(0, outputs, tile):
-        total += real_span(
-            start,
-            min(tile, outputs - start),
-            layer.stride[axis],
-            layer.dilation[axis],
-            layer.dims[R + axis],
-            layer.pad[axis],
-            layer.size[axis],
-        )
+    for start in range(0, layer.dims[P + axis], tile):
+        total += tile_span(axis, start, tile, layer)
     return total
 
 
@@ -406,16 +411,7 @@ def span_table(tile, counts, layer):
     spans = np.zeros((2, max(counts[P], counts[Q])), dtype=np.int64)
     for axis in range(2):
         for index in range(counts[P + axis]):
-            start = index * tile[P + axis]
-            spans[axis, index] = real_span(
-                start,
-                min(tile[P + axis], layer.dims[P + axis] - start),
-                layer.stride[axis],
-                layer.dilation[axis],
-                layer.dims[R + axis],
-                layer.pad[axis],
-                layer.size[axis],
-            )
+            spans[axis, index] = tile_span(axis, index * tile[P + axis], tile[P + axis], layer)
     return spans
 
 
@@ -488,18 +484,9 @@ def lockstep(tile, order, layer, machine):
 @nb.njit(cache=True)
 def extreme_span(axis, tile, largest, layer):
     """Return the largest, or the smallest, number of real pixels that a tile spans along one image axis."""
-    outputs = layer.dims[P + axis]
     extreme = -1
-    for start in range(0, outputs, tile):
-        pixels = real_span(
-            start,
-            min(tile, outputs - start),
-            layer.stride[axis],
-            layer.dilation[axis],
-            layer.dims[R + axis],
-            layer.pad[axis],
-            layer.size[axis],
-        )
+    for start in range(0, layer.dims[P + axis], tile):
+        pixels = tile_span(axis, start, tile, layer)
         if extreme < 0 or (pixels > extreme if largest else pixels < extreme):
             extreme = pixels
     return extreme
@@ -567,8 +554,7 @@ def dma_work(tile, counts, times, layer, machine):
 def edge_cycles(tile, counts, layer, machine):
     """Return the cycles of the first load and of the last store, which nothing hides."""
     dims = layer.dims
-    rows = real_span(0, tile[P], layer.stride[0], layer.dilation[0], dims[R], layer.pad[0], layer.size[0])
-    cols = real_span(0, tile[Q], layer.stride[1], layer.dilation[1], dims[S], layer.pad[1], layer.size[1])
+    rows, cols = tile_span(0, 0, tile[P], layer), tile_span(1, 0, tile[Q], layer)
     first = float(tile[G] * tile[C]) * (tile[K] * dims[R] * dims[S] + tile[N] * rows * cols)
     last = 1.0
     for dim in (N, G, K, P, Q):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from accelsim.dims import USES, Dim, Operand
+from accelsim.dims import Dim, Operand
 from accelsim.hardware.spec import Hardware
 from accelsim.workload.layer import Layer
 
@@ -85,7 +85,7 @@ def build_mapping(
         tile: Size of the buffer's tile along every dim.
         order: Loop order over tiles, as the indices of the groups pixels (N, P, Q) = 0, K = 1, C = 2.
     """
-    memories = [memory.name for memory in hardware.memories if memory.pe_words is None]
+    memories = [memory.name for memory in hardware.outer_memories]
     groups = ((Dim.N, Dim.P, Dim.Q), (Dim.K,), (Dim.C,))
     everything = tuple(Operand)
     nest: list[Loop | Place] = [Place(memories[0], everything)]
@@ -96,19 +96,11 @@ def build_mapping(
     return Mapping(dataflow=dataflow, tile=tile, order=order, nest=tuple(nest))
 
 
-def _register_words(hardware: Hardware, dataflow: str) -> dict[Operand, int]:
-    """Return the words that every PE holds of the operands that the dataflow keeps there, O last."""
-    places = hardware.dataflows[dataflow].places
-    words = {operand: dict(hardware.memory(memory).pe_words or {}) for operand, (memory, _) in places.items()}
-    return {operand: next(n for name, n in words[operand].items() if name == operand.name) for operand in sorted(words)}
-
-
 def _array_nest(hardware: Hardware, dataflow: str, tile: tuple[int, ...]) -> list[Loop | Place]:
     """Return the loops inside the buffer's tile: blocks over the array, the array's axes, what registers keep."""
     flow = hardware.dataflows[dataflow]
     fanout = hardware.fanouts[0]
     axes = {Dim[flow.rows]: ("rows", fanout.rows), Dim[flow.cols]: ("cols", fanout.cols)}
-    held = {dim: words for operand, words in _register_words(hardware, dataflow).items() for dim in USES[operand]}
     nest: list[Loop | Place] = []
     spatial = [Loop(dim, 1, min(size, tile[dim]), axis) for dim, (axis, size) in axes.items()]
     seen: set[Dim] = set()
@@ -118,7 +110,11 @@ def _array_nest(hardware: Hardware, dataflow: str, tile: tuple[int, ...]) -> lis
             nest.append(Place(memory, (Operand[operand_name],)))
             continue
         dim = Dim[entry]
-        step = axes[dim][1] if dim in axes else held[dim] if flow.nest.count(entry) > 1 else 1
+        step = 1
+        if dim in axes:
+            step = axes[dim][1]
+        elif flow.nest.count(entry) > 1:
+            step = hardware.register_words(dataflow, Operand.O)  # partial sums hold the inner loop
         if dim in seen:
             nest.append(Loop(dim, 1, min(step, tile[dim])))
         else:

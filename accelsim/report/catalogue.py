@@ -96,9 +96,8 @@ def _published(value: float | None) -> str:
     return "" if value is None else f"{value:g}"
 
 
-def network_page(name: str) -> Page:
+def network_page(net: Network) -> Page:
     """Return a network's layers, totals, breakdown by kind, and published figures beside computed ones."""
-    net = load_network(name)
     rows = [
         {
             "layer": layer.name,

@@ -180,8 +180,10 @@ def comparison_rows(results: Sequence[Result], baseline: str | None = None) -> l
     rows = []
     for result in results:
         peers = [other for other in results if other.hardware is result.hardware]
-        reference = min(peers, key=lambda other: other.totals["cycles"]) if baseline is None else None
-        base = reference or next(other for other in peers if other.network.name == baseline)
+        if baseline is None:
+            base = min((other.totals for other in peers), key=lambda totals: totals["cycles"])
+        else:
+            base = next(other.totals for other in peers if other.network.name == baseline)
         totals = result.totals
         rows.append(
             {
@@ -191,10 +193,10 @@ def comparison_rows(results: Sequence[Result], baseline: str | None = None) -> l
                 "macs": totals["macs"],
                 "cycles": totals["cycles"],
                 "time_ms": totals["time_ms"],
-                "relative_time": totals["cycles"] / base.totals["cycles"],
+                "relative_time": totals["cycles"] / base["cycles"],
                 "energy": totals["energy"],
                 "energy_unit": totals["energy_unit"],
-                "relative_energy": totals["energy"] / base.totals["energy"],
+                "relative_energy": totals["energy"] / base["energy"],
                 "utilization": totals["utilization"],
                 "cycles_per_kmac": 1e3 * totals["cycles"] / totals["macs"],
                 "energy_per_mac": totals["energy"] / totals["macs"],
