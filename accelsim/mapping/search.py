@@ -433,6 +433,7 @@ def _state(kernels, lay, mach, stages, steps, transfers, zones):
         energy=np.zeros(stages + 1),
         ports=np.zeros((stages + 1, ports)),
         compute=np.zeros(stages + 1),
+        freed=np.zeros((stages + 1, 3)),
         best=np.array([np.inf, np.inf]),
         best_inner=np.ones((8, steps), dtype=np.int64),
         known=np.zeros((stages, 8, 2), dtype=np.int64),

@@ -195,6 +195,7 @@ class State(NamedTuple):
         energy: float64[stages + 1], energy of the stages inside, at least.
         ports: float64[stages + 1, 3 x memories], the same for port cycles.
         compute: float64[stages + 1], the same for waiting.
+        freed: float64[stages + 1, 3], energy of every operand's transfers into a stage, at least.
         best: float64[2], energy and cycles of the best mapping; what must be beaten.
         best_inner: int64[8, steps], its sizes.
         known: int64[stages, 8, 2], for what the options of a dim were written: what is covered inside, and iterations.
@@ -221,6 +222,7 @@ class State(NamedTuple):
     energy: np.ndarray
     ports: np.ndarray
     compute: np.ndarray
+    freed: np.ndarray
     best: np.ndarray
     best_inner: np.ndarray
     known: np.ndarray

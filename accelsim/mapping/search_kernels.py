@@ -771,6 +771,36 @@ def place_roles(dim, layout):
 
 
 @nb.njit(cache=True)
+def any_sizes(dim, layout, skeleton):
+    """Return whether a dim may have another size at every place of a stage.
+
+    So it is if the operand that the dim is free of is not kept in the stage's memory but gains from its loops, or
+    gains from the last loops before the MAC: then all that decides is which loops run inside which place.
+    """
+    free = FREE_OF[dim]
+    places = layout[6, 1]
+    if free < 0 or places < 2:
+        return False
+    if layout[2, free] < 0:
+        return True
+    transfer = layout[5, free]
+    return transfer >= 0 and skeleton.per_mac[transfer] == 0 and layout[7, free] == 1
+
+
+@nb.njit(cache=True)
+def next_sizes(sizes, low, size, places, every):
+    """Advance to the next sequence of sizes that does not grow inwards; return whether there is one."""
+    for place in range(places - 1, -1, -1):
+        larger = next_size(sizes[place], size, every)
+        if larger <= (sizes[place - 1] if place > 0 else size):
+            sizes[place] = larger
+            for inner in range(place + 1, places):
+                sizes[inner] = low
+            return True
+    return False
+
+
+@nb.njit(cache=True)
 def set_sizes(sizes, own, pixels, low, own_place, pixel_place, places):
     """Set the tile sizes at a stage's places: ``own`` out to its place, ``pixels`` where inputs differ, else the least."""
     for place in range(places):
@@ -853,6 +883,25 @@ def options_of(dim, stage, least, iterations, lay, skeleton, machine, layout, st
             rest //= most[axis]
             spread *= counts[axis]
         own = low
+        if any_sizes(dim, layout, skeleton):
+            if spread > 1 and not fits_spread(size, low, counts, axes):
+                continue
+            for place in range(places):
+                sizes[place] = low
+            while True:
+                if not last or fits_alone(dim, sizes, memory, lay, layout, machine, tile, False):
+                    if not count_only:
+                        row = start + n
+                        options.counts[row] = counts
+                        options.sizes[row] = sizes
+                        options.covers[row] = min(size, spread * sizes[0])
+                        options.iterations[row] = (
+                            last_iterations(size, spread, sizes[0]) if last else ceil_div(iterations[dim], spread)
+                        )
+                    n += 1
+                if not next_sizes(sizes, low, size, places, every):
+                    break
+            continue
         while own <= size:
             if spread > 1 and not fits_spread(size, low, counts, axes):
                 break
@@ -1501,6 +1550,60 @@ def begin(stage, count, lay, skeleton, machine, space, state):
 
 
 @nb.njit(cache=True)
+def free_inside(stage, alone, lay, skeleton, machine, costs, space, state, freed, passes):
+    """Write what the operand costs, at least, that the next stage takes to stay while this stage's last loops run.
+
+    Its tile stays only while these loops run: tiles of this stage multiply its transfers. ``passes`` is how many words
+    of it one pass over the array can cover at most.
+    """
+    inside = space.layouts[stage + 1]
+    for operand in range(3):
+        freed[operand] = 0.0
+        if inside[2, operand] < 0 or inside[4, operand] != 1:
+            continue
+        if not alone:
+            freed[operand] = state.freed[stage + 1, operand]
+            continue
+        freed[operand] = costs.energy[stage + 1, T_SRC + operand] + costs.energy[stage + 1, T_TGT + operand]
+        if operand == I:
+            for axis in range(2):
+                freed[operand] *= space.pixels[axis, lay.dims[P + axis], lay.dims[R + axis]]
+        memory = skeleton.ident[inside[1, 0]]
+        passes[operand] = min(machine.words[memory], machine.operand_words[memory, operand]) / machine.width[operand]
+        for axis in range(inside[6, 0]):
+            passes[operand] *= machine.axis_size[skeleton.ident[inside[0, axis]]]
+
+
+@nb.njit(cache=True)
+def stops(operand, alone, most, sizes, place, decided, least, lay):
+    """Return whether a loop inside a stage's last place changes the operand's tile, so that loops outside count."""
+    if not alone:
+        for dim in range(8):
+            if USES[operand, dim] and decided[dim] and sizes[place, dim] > least[dim]:
+                return True
+        return False
+    words = 1.0
+    for dim in range(8):
+        if USES[operand, dim] and not (operand == I and dim >= P):
+            words *= sizes[place, dim]
+    if operand == I:
+        for axis in range(2):
+            words *= max(sizes[place, P + axis], sizes[place, R + axis])
+        return False
+    return words > most
+
+
+@nb.njit(cache=True)
+def outer_pieces(operand, sizes, place, decided, lay):
+    """Return how many tiles a stage's last place cuts the decided dims into that do not change the operand."""
+    pieces = 1.0
+    for dim in range(8):
+        if FREE_OF[dim] == operand and decided[dim]:
+            pieces *= ceil_div(lay.dims[dim], sizes[place, dim])
+    return pieces
+
+
+@nb.njit(cache=True)
 def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective, alone):
     """Choose options of a stage, dim by dim; the arguments are those of ``search``.
 
@@ -1544,6 +1647,9 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
         limits[axis] = machine.axis_most[skeleton.ident[layout[0, axis]]]
     if fresh:
         begin(stage, count, lay, skeleton, machine, space, state)
+    freed, passes = np.zeros(3), np.ones(3)
+    if stage < stages - 1 and places > 0:
+        free_inside(stage, alone, lay, skeleton, machine, costs, space, state, freed, passes)
     inner_energy = state.energy[stage + 1] + space.outer_energy[stage] + costs.energy_constant[0]
     best = state.best
     nodes = 0
@@ -1617,6 +1723,10 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
             energy -= unread
         for k in range(len(active)):
             energy += prices_energy[active[k]] * values[active[k]]
+        if stage < stages - 1 and places > 0:
+            for operand in range(3):
+                if freed[operand] > 0 and stops(operand, alone, passes[operand], sizes, places - 1, decided, least, lay):
+                    energy += freed[operand] * (outer_pieces(operand, sizes, places - 1, decided, lay) - 1)
         if alone:
             if energy >= best[0]:
                 continue
@@ -1677,6 +1787,10 @@ def close_stage(stage, values, lay, skeleton, costs, space, state):
         if term < T_PASS:
             compute += costs.compute[stage, term] * values[term]
     state.energy[stage], state.compute[stage] = energy, compute
+    for operand in range(3):
+        state.freed[stage, operand] = 0.0
+        for term in (T_SRC + operand, T_TGT + operand):
+            state.freed[stage, operand] += costs.energy[stage, term] * values[term]
     for port in costs.limited:
         cycles = state.ports[stage + 1, port]
         for term in range(T_ITER):
@@ -1704,7 +1818,7 @@ def same_options(dim, stage, lay, skeleton, machine, space, state, work):
         table[0, MAX_AXES + place] = space.options.sizes[row, place]
     n = 1
     own_place, _ = place_roles(dim, layout)
-    if dim < R:
+    if dim < R and not any_sizes(dim, layout, skeleton):
         k = 0
         counts = np.ones(MAX_AXES, dtype=np.int64)
         while k < n:
@@ -1779,6 +1893,19 @@ def write_steps(stage, counts, sizes, cover, size, inner, layout, skeleton):
 
 
 @nb.njit(cache=True)
+def next_member(sizes, first, low, size, places):
+    """Advance to the next sequence of sizes with the same numbers of pieces; return whether there is one."""
+    for place in range(places - 1, -1, -1):
+        larger = sizes[place] + 1
+        if larger < next_size(first[place], size, False) and (place == 0 or larger <= sizes[place - 1]):
+            sizes[place] = larger
+            for inner in range(place + 1, places):
+                sizes[inner] = max(first[inner], low)
+            return True
+    return False
+
+
+@nb.njit(cache=True)
 def gaps(dim, lay, skeleton, work):
     """Return whether windows of an output dim may leave gaps between them, so that more pieces can mean fewer pixels.
 
@@ -1826,6 +1953,7 @@ def chains_of(dim, lay, skeleton, machine, space, state, work):
     now = np.ones((len(members), steps + 1), dtype=np.int64)
     then = np.ones((len(members), steps + 1), dtype=np.int64)
     sizes = np.ones(MAX_PLACES, dtype=np.int64)
+    first_sizes = np.ones(MAX_PLACES, dtype=np.int64)
     for stage in range(stages - 1, -1, -1):
         same_options(dim, stage, lay, skeleton, machine, space, state, work)
         layout = space.layouts[stage]
@@ -1837,6 +1965,20 @@ def chains_of(dim, lay, skeleton, machine, space, state, work):
             for number in range(work.options[stage]):
                 option = work.option[stage, number]
                 counts, chosen = option[:MAX_AXES], option[MAX_AXES:]
+                if places > 1 and any_sizes(dim, layout, skeleton):
+                    for place in range(MAX_PLACES):
+                        first_sizes[place] = chosen[place]
+                        sizes[place] = max(chosen[place], low) if place < places else 1
+                    while True:
+                        if m == len(members):
+                            return False
+                        then[m] = now[k]
+                        then[m, steps] = write_steps(stage, counts, sizes, low, size, then[m, :steps], layout, skeleton)
+                        then[m, skeleton.stage_start[stage] - 1] = then[m, steps]
+                        m += 1
+                        if last or not next_member(sizes, first_sizes, low, size, places):
+                            break
+                    continue
                 own_first = chosen[0] if own_place >= 0 else low
                 pixel_first = chosen[pixel_place] if pixel_place >= 0 else 1
                 if pixel_place >= 0 and own_place >= 0 and pixel_place < own_place:
