@@ -193,8 +193,7 @@ class Result:
         return plot_result(self, metric, path)
 
     def _utilization(self, macs_executed: float, cycles: int) -> float:
-        pes = sum(fanout.pes for fanout in self.hardware.fanouts)
-        return float(macs_executed / (pes * cycles))
+        return float(macs_executed / (self.hardware.pes * cycles))
 
     def _record(self, result: LayerResult) -> dict[str, Any]:
         layer, counts = result.layer, result.counts

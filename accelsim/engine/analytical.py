@@ -206,7 +206,7 @@ def _why_nothing_fits(layer: Layer, hardware: Hardware) -> str:
     parts = ", ".join(f"{operand.name} {int(need[operand])}" for operand in Operand)
     return (
         f"layer {layer.name}: no tile fits {buffer.name} of {hardware.name}: the smallest needs {int(need.sum())} "
-        f"words ({parts}), it has {buffer.size_words(hardware.word_bits)}"
+        f"words ({parts}), it has {buffer.capacity_words(hardware.word_bits)}"
     )
 
 

@@ -99,8 +99,8 @@ def build_mapping(
 def _array_nest(hardware: Hardware, dataflow: str, tile: tuple[int, ...]) -> list[Loop | Place]:
     """Return the loops inside the buffer's tile: blocks over the array, the array's axes, what registers keep."""
     flow = hardware.dataflows[dataflow]
-    fanout = hardware.fanouts[0]
-    axes = {Dim[flow.rows]: ("rows", fanout.rows), Dim[flow.cols]: ("cols", fanout.cols)}
+    grid = hardware.fanouts[0].grid
+    axes = {Dim[flow.axes[0]]: ("rows", grid.rows), Dim[flow.axes[1]]: ("cols", grid.cols)}
     nest: list[Loop | Place] = []
     spatial = [Loop(dim, 1, min(size, tile[dim]), axis) for dim, (axis, size) in axes.items()]
     seen: set[Dim] = set()
