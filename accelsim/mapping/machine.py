@@ -31,7 +31,7 @@ from accelsim.mapping.hierarchy import (
 )
 
 STANDARD_DATAFLOWS = ("ws", "is", "os", "os_soc_mop", "os_moc_sop", "os_moc_mop", "rs", "nlr")
-"""Constraints of the field that any machine with an innermost fan-out of two axes can be given by name."""
+"""Constraints of the field that any machine without fixed programs, its innermost fan-out of two axes, has by name."""
 
 OUTERMOST_FIRST = (Operand.O, Operand.I, Operand.W)
 """Order of a grid's registers in a nest: accumulators outermost, so that the loops of a sum run inside their place."""
@@ -63,7 +63,8 @@ def constraint_of(hardware: Hardware, dataflow_name: str) -> LoopConstraint:
 
     Args:
         hardware: The accelerator.
-        dataflow_name: ``any``, the name of one of its dataflows that is a constraint, or of one of the field's.
+        dataflow_name: ``any``, the name of one of its dataflows that is a constraint, or (where there are no fixed
+            programs, whose names they could be taken for) of one of the field's.
 
     Raises:
         HardwareError: There is no such dataflow, it is a fixed program, or the machine's shape does not suit it.
@@ -72,9 +73,10 @@ def constraint_of(hardware: Hardware, dataflow_name: str) -> LoopConstraint:
         return ANY
     flow = hardware.dataflows.get(dataflow_name)
     if flow is None:
-        if dataflow_name in STANDARD_DATAFLOWS:
+        standard = () if hardware.programs else STANDARD_DATAFLOWS
+        if dataflow_name in standard:
             return dataflow(dataflow_name, machine_of(hardware))
-        known = list(dict.fromkeys(["best", ANY.name, *hardware.dataflows, *STANDARD_DATAFLOWS]))
+        known = list(dict.fromkeys(["best", *hardware.dataflows, ANY.name, *standard]))
         raise HardwareError(
             f"{hardware.name} has no dataflow {dataflow_name!r}{did_you_mean(dataflow_name, known)}; "
             f"it has {', '.join(known)}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from accelsim.dims import Dim, Operand
 from accelsim.hardware.spec import Hardware
+from accelsim.mapping.nest import Nest, to_text
 from accelsim.workload.layer import Layer
 
 OBJECTIVES = ("cycles", "energy", "edp")
@@ -71,6 +72,22 @@ class Mapping:
                 lines.append(f"{indent}{how} {dim} in {entry.count} x {entry.step} of {entry.bound}")
                 depth += 1
         return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NestMapping:
+    """A mapping on a machine of any hierarchy.
+
+    Attributes:
+        dataflow: Name of the constraint that it obeys, ``any`` for none, ``given`` if it was not searched.
+        nest: The loop nest.
+    """
+
+    dataflow: str
+    nest: Nest
+
+    def __str__(self) -> str:
+        return to_text(self.nest)
 
 
 def build_mapping(
