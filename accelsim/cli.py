@@ -64,7 +64,7 @@ def _simulation_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--hw", "hardware", required=True, help="Accelerator: a name (see `accelsim hw`) or a YAML file.")
 @_simulation_options
 @click.option("--engine", default="analytical", show_default=True, help="Engine that computes the costs.")
-@click.option("--mapping", "mappings", type=click.Path(), help="YAML file of mappings to evaluate as they are, by layer.")
+@click.option("--mapping", "mappings", type=click.Path(), help="YAML file of mappings by layer, taken as they are.")
 @click.option("--out", type=click.Path(), help="Folder for tables, plots and a manifest.")
 @click.option("--format", "format_", type=FORMATS, default="table", show_default=True, help="What to print.")
 def run(network: str, hardware: str, out: str | None, format_: str, **options: Any) -> None:

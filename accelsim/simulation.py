@@ -59,8 +59,8 @@ def simulate(
     Args:
         network: The network, or what ``load_network`` takes.
         hardware: The accelerator, or what ``load_hardware`` takes.
-        dataflow: ``best`` (the best of the hardware's named ones for every layer), ``any`` (no constraint), the name
-            of one of the hardware's, or of one of the field's (ws, is, os, os_soc_mop, os_moc_sop, os_moc_mop, rs, nlr).
+        dataflow: ``best`` (the best of the hardware's named ones for every layer), ``any`` (no constraint), one of the
+            hardware's by name, or one of the field's (ws, is, os, os_soc_mop, os_moc_sop, os_moc_mop, rs, nlr).
         objective: What a mapping is chosen for: ``cycles`` (ties: energy), ``energy`` (ties: cycles), or ``edp``.
         batch: Images at a time.
         engine: ``analytical``.
@@ -167,7 +167,9 @@ class _Run:
 
     def recall(self, flow: str, plain: Any) -> Answer | NestAnswer | None:
         """Return an answer from the plain data that the cache kept."""
-        return None if plain is None else msgspec.convert(plain, NestAnswer if flow in self.searches else Answer)
+        if plain is None:
+            return None
+        return msgspec.convert(plain, NestAnswer) if flow in self.searches else msgspec.convert(plain, Answer)
 
     def result(self, layer: Layer, answers: Mapping[str, Answer | NestAnswer | None]) -> LayerResult:
         """Return what a layer costs under the best dataflow.
@@ -207,9 +209,7 @@ def _given(
     return {name: given_result(layers[name], machine, nest) for name, nest in nests.items()}
 
 
-def _solve_all(
-    layers: Sequence[Layer], run: _Run, progress: Callable[[int, int], None] | None
-) -> list[LayerResult]:
+def _solve_all(layers: Sequence[Layer], run: _Run, progress: Callable[[int, int], None] | None) -> list[LayerResult]:
     """Return the results of distinct layers, in their order: from the cache, or solved on all cores."""
     asked = {(layer, flow): run.question(layer, flow) for layer in layers for flow in run.dataflows}
     known = cache.read(list(asked.values()))

@@ -117,26 +117,16 @@ def _kind_misfits(description: Description) -> Iterator[Problem]:
 
 def _level_misfits(description: Description) -> Iterator[Problem]:
     """Find levels that are not in the order of a hierarchy, and fields of theirs that change nothing."""
-    for name, bits in description.operand_bits.items():
+    for operand, bits in description.operand_bits.items():
         if bits == description.word_bits:
-            yield ("operand_bits", name), f"a machine word has {bits} bits anyway; leave it out"
+            yield ("operand_bits", operand), f"a machine word has {bits} bits anyway; leave it out"
     if description.programs:
         return
     if not 2 <= len(description.memories) <= MOST_MEMORIES:
         found = f"got {len(description.memories)}"
         yield ("memories",), f"expected 2 to {MOST_MEMORIES} memories, the outermost unbounded, {found}"
-    for index, memory in enumerate(description.memories):
-        place: YamlPath = ("memories", index)
-        if index == 0:
-            for name in ("size_kb", "size_words", "operand_words", "keeps", "may_bypass", "buffering"):
-                if getattr(memory, name):
-                    yield (*place, name), f"{memory.name} is outermost: unbounded, and W, I and O are in it anyway"
-        elif not memory.bounded:
-            yield place, "missing size_kb, size_words or operand_words; only the outermost memory is unbounded"
-        elif description.position(memory.name) >= 0 and memory.capacity_words(description.word_bits) == 0:
-            yield (*place, "size_kb"), f"a memory of {memory.size_kb:g} KiB does not hold one machine word"
-        if memory.register_read is not None and not _feeds_macs(description, index):
-            yield (*place, "register_read"), f"no MAC reads {memory.name}: memories inside it keep all that it keeps"
+    for index in range(len(description.memories)):
+        yield from _memory_misfits(description, index)
     for index, fanout in enumerate(description.fanouts):
         for number, axis in enumerate(fanout.axes):
             if axis.most_dims > max(2, len(axis.allowed)):
@@ -145,6 +135,21 @@ def _level_misfits(description: Description) -> Iterator[Problem]:
                     ("fanouts", index, "axes", number, "most_dims"),
                     f"{axis.most_dims} dims cannot share it, only {allowed} may be unrolled here",
                 )
+
+
+def _memory_misfits(description: Description, index: int) -> Iterator[Problem]:
+    """Find fields that the outermost memory has and cannot have, sizes that others lack, reads that no MAC does."""
+    memory, place = description.memories[index], ("memories", index)
+    if index == 0:
+        for field in ("size_kb", "size_words", "operand_words", "keeps", "may_bypass", "buffering"):
+            if getattr(memory, field):
+                yield (*place, field), f"{memory.name} is outermost: unbounded, and W, I and O are in it anyway"
+    elif not memory.bounded:
+        yield place, "missing size_kb, size_words or operand_words; only the outermost memory is unbounded"
+    elif memory.size_kb is not None and memory.capacity_words(description.word_bits) == 0:
+        yield (*place, "size_kb"), f"a memory of {memory.size_kb:g} KiB does not hold one machine word"
+    if memory.register_read is not None and not _feeds_macs(description, index):
+        yield (*place, "register_read"), f"no MAC reads {memory.name}: memories inside it keep all that it keeps"
 
 
 def _feeds_macs(description: Description, index: int) -> bool:

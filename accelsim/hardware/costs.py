@@ -69,9 +69,7 @@ def area(hardware: Description) -> ArrayArea:
             access = memory.access_bits or ACCESS_BITS
             parts = [(kb, min(access, int(kb * BITS_PER_KB))) for kb in _parts_kb(hardware, memory)]
             buffers += parts * hardware.instances(memory)
-    return array_area(
-        pes=hardware.pes, mac_um2=mac_um2(*widths), pe_storages=tuple(in_pes), buffers=tuple(buffers)
-    )
+    return array_area(pes=hardware.pes, mac_um2=mac_um2(*widths), pe_storages=tuple(in_pes), buffers=tuple(buffers))
 
 
 def capacity_kb(hardware: Description, memory: Memory) -> float:

@@ -1,8 +1,7 @@
 """Why no mapping fits a machine: the memory that is too small for the smallest tiles, and what would be enough.
 
-The smallest tile of an operand is one word. A memory with double buffering sets two tiles aside for it, unless the whole
-operand takes less room than that: what is whole needs no second half. Every other mapping needs as much or more in every
-memory, so that a layer has a mapping if and only if these tiles fit everywhere and the constraint leaves one.
+The smallest tile of an operand is one word. A memory with double buffering sets two tiles aside for it, unless the
+whole operand takes less room than that: what is whole needs no second half. No mapping needs less in any memory.
 """
 
 from __future__ import annotations
@@ -39,26 +38,32 @@ class Shortage:
         return sum(self.needed_words)
 
 
-def shortages(layer: Layer, machine: Machine) -> list[Shortage]:
+def shortages(layer: Layer, machine: Machine, *, together: bool = False) -> list[Shortage]:
     """Return the memories that are too small for any tiles of a layer, the outermost first.
 
     Operands that a mapping may let by need no room. An operand of another width counts in machine words.
+
+    Args:
+        layer: The layer.
+        machine: The machine.
+        together: Take one tile for all operands, of size 1 along every dim, and do not let one be whole on its own
+            (an input of one pixel under several windows is): what an even mapping needs.
     """
     found = []
     for store in machine.stores:
         single = replace(store, buffering=Buffering.SINGLE)
         must = sorted(store.keeps - store.may_bypass)
         if store.words is not None:
-            found += _shortage(store, single, must, store.words, layer, machine)
+            found += _shortage(store, single, must, store.words, layer, machine, together)
         for operand, words in sorted(store.operand_words.items()):
             if operand in must:
-                found += _shortage(store, single, [operand], words, layer, machine)
+                found += _shortage(store, single, [operand], words, layer, machine, together)
     return found
 
 
 def why_nothing_fits(layer: Layer, machine: Machine, constraint: LoopConstraint) -> str:
     """Return the sentence that says why a layer has no mapping, and the smallest change that gives it one."""
-    lacking = shortages(layer, machine)
+    lacking = shortages(layer, machine) or shortages(layer, machine, together=True)
     if lacking:
         parts = "; ".join(_sentence(shortage) for shortage in lacking)
         return f"layer {layer.name}: no mapping fits {machine.name}: {parts}"
@@ -72,22 +77,25 @@ def why_nothing_fits(layer: Layer, machine: Machine, constraint: LoopConstraint)
 
 
 def _shortage(
-    store: Store, single: Store, operands: list[Operand], words: int, layer: Layer, machine: Machine
+    store: Store,
+    single: Store,
+    operands: list[Operand],
+    words: int,
+    layer: Layer,
+    machine: Machine,
+    together: bool,
 ) -> list[Shortage]:
-    needed = tuple(_least_words(operand, layer, store, machine) for operand in operands)
+    def least(operand: Operand, memory: Store) -> float:
+        cut = room_words(operand, UNIT, layer, memory, window)
+        whole = cut if together else tile_words(operand, layer.dims, window)
+        return min(cut, whole) * machine.width(operand)
+
+    window = windows(layer, machine)
+    needed = tuple(least(operand, store) for operand in operands)
     if sum(needed) <= words:
         return []
-    alone = sum(_least_words(operand, layer, single, machine) for operand in operands)
-    return [
-        Shortage(store=store, operands=tuple(operands), needed_words=needed, words=words, single_words=alone),
-    ]
-
-
-def _least_words(operand: Operand, layer: Layer, store: Store, machine: Machine) -> float:
-    """Return the machine words that the smallest tile of an operand needs."""
-    window = windows(layer, machine)
-    cut = room_words(operand, UNIT, layer, store, window)
-    return min(cut, tile_words(operand, layer.dims, window)) * machine.width(operand)
+    alone = sum(least(operand, single) for operand in operands)
+    return [Shortage(store=store, operands=tuple(operands), needed_words=needed, words=words, single_words=alone)]
 
 
 def _sentence(shortage: Shortage) -> str:

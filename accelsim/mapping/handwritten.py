@@ -1,10 +1,7 @@
 """Mappings in YAML files: by layer, the steps of a loop nest, written by hand or by accelsim.
 
-    conv1:
-      - {memory: DRAM, operands: [W, I, O], tile: {K: 64, C: 3, P: 55, Q: 55, R: 11, S: 11}, order: [K, P]}
-      - {memory: GLB, operands: [W, I, O], tile: {K: 16, C: 3, P: 5, Q: 55, R: 11, S: 11}, order: [C, R, S, Q]}
-      - {axis: array.rows, unroll: {K: 16}}
-      ...
+A step is a place of tiles, such as ``{memory: GLB, operands: [W, I, O], tile: {K: 16, C: 3}, order: [C]}``, or an
+unrolling, such as ``{axis: array.rows, unroll: {K: 16}}``; ``docs/hardware.md`` has a whole file.
 """
 
 from __future__ import annotations
