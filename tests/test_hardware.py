@@ -218,7 +218,7 @@ def test_is_a_field_that_the_reference_leaves_out_alive_or_refused(path, value):
 @pytest.mark.parametrize(
     ("name", "parts"),
     [
-        ("16x16", ["unknown hardware '16x16'", "did you mean '16x16_128KB'?", "known are 16x16_128KB, 8x8_32KB"]),
+        ("16x16", ["unknown hardware '16x16'", "did you mean '16x16_128KB' or", "known are 16x16_128KB, 8x8_32KB"]),
         ("8x8_32kb", ["unknown hardware '8x8_32kb'", "did you mean '8x8_32KB'"]),
         ("tpu", ["unknown hardware 'tpu'", "known are", "or give the path of a YAML file"]),
         ("", ["unknown hardware ''", "known are"]),

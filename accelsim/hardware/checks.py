@@ -41,8 +41,8 @@ def misfit(description: Description) -> Problem | None:
     """Return the first place where parts of a description do not fit each other, and how; or None."""
     for check in (
         _name_misfits,
-        _fanout_misfits,
         _kind_misfits,
+        _fanout_misfits,
         _level_misfits,
         _dataflow_misfits,
         _energy_misfits,
