@@ -196,7 +196,9 @@ def test_are_the_fields_dataflows_there_by_name(example):
     """A machine with two axes next to its PEs can be given each of them; an unknown one is refused with all there are."""
     for name in STANDARD_DATAFLOWS:
         assert constraint_of(example, name).name == name
-    with pytest.raises(HardwareError, match=r"no dataflow 'wss'; did you mean 'ws'.*it has best, mine, any, ws, is, os"):
+    with pytest.raises(
+        HardwareError, match=r"no dataflow 'wss'; did you mean 'ws'.*it has best, mine, any, ws, is, os"
+    ):
         constraint_of(example, "wss")
     with pytest.raises(HardwareError, match="dataflow ws is a fixed program, not a constraint"):
         constraint_of(load_hardware("16x16_128KB"), "ws")
@@ -218,7 +220,10 @@ def test_is_the_reference_accelerator_the_same_machine_in_general():
     ]
     (fanout,) = machine.fanouts
     assert (fanout.below, fanout.link_energy, fanout.forward) == ("GLB", 0, True)
-    assert [(axis.name, axis.size, axis.dims) for axis in fanout.axes] == [("rows", 16, ALL_DIMS), ("cols", 16, ALL_DIMS)]
+    assert [(axis.name, axis.size, axis.dims) for axis in fanout.axes] == [
+        ("rows", 16, ALL_DIMS),
+        ("cols", 16, ALL_DIMS),
+    ]
     assert [axis.reduction for axis in fanout.axes] == [Reduction.CHAIN, Reduction.NONE]
     assert all(axis.shares == ALL_OPERANDS for axis in fanout.axes)
 
@@ -330,7 +335,11 @@ def test_does_area_count_every_instance(tmp_path):
             ["hw.yaml:20: memories[2].register_read: no MAC reads SUMS"],
         ),
         # Fan-outs
-        ("below: L2", "below: L3", ["hw.yaml:29: fanouts[0].below: expected the name of a memory (DRAM, L2, SUMS, RF)"]),
+        (
+            "below: L2",
+            "below: L3",
+            ["hw.yaml:29: fanouts[0].below: expected the name of a memory (DRAM, L2, SUMS, RF)"],
+        ),
         ("below: SUMS", "below: L2", ["hw.yaml:34: fanouts[1].below: L2 feeds chip already"]),
         ("{name: cols, size: 4", "{name: rows, size: 4", ["hw.yaml:33: fanouts[1]: two axes are called rows"]),
         ("size: 8", "size: 0", ["hw.yaml:36: fanouts[1].axes[0].size: expected a whole number above 0", "got 0"]),
@@ -345,9 +354,21 @@ def test_does_area_count_every_instance(tmp_path):
             ["fanouts[0].axes[0]: reduction tree adds over C, R or S, and none of them is in dims"],
         ),
         ("shares: [I]", "shares: [O]", ["fanouts[0].axes[0].shares[0]: expected one of I, W, got 'O'"]),
-        ("most_dims: 3", "most_dims: 4", ["hw.yaml:36: fanouts[1].axes[0].most_dims: 4 dims cannot share it, only C, R"]),
-        ("link_energy: 5", "link_energy: 0\n    forward: true", ["fanouts[0]: forward saves links, and link_energy is 0"]),
-        ("link_energy: 5", "link_energy: 5\n    link_mm: 1", ["fanouts[0]: link_energy is given, so that link_mm would"]),
+        (
+            "most_dims: 3",
+            "most_dims: 4",
+            ["hw.yaml:36: fanouts[1].axes[0].most_dims: 4 dims cannot share it, only C, R"],
+        ),
+        (
+            "link_energy: 5",
+            "link_energy: 0\n    forward: true",
+            ["fanouts[0]: forward saves links, and link_energy is 0"],
+        ),
+        (
+            "link_energy: 5",
+            "link_energy: 5\n    link_mm: 1",
+            ["fanouts[0]: link_energy is given, so that link_mm would"],
+        ),
         (
             "    axes:\n      - {name: clusters, size: 2, dims: [K, P], shares: [I]}\n",
             "    rows: 4\n",
@@ -361,7 +382,11 @@ def test_does_area_count_every_instance(tmp_path):
         # Dataflows
         ("rows: [C]", "row: [C]", ["hw.yaml:43: dataflows.mine.unroll.row: there is no such axis", "'rows'"]),
         ("rows: [C]", "rows: [P]", ["dataflows.mine.unroll.rows: P cannot be unrolled there; allowed are C, R, S"]),
-        ("rows: [C]", "rows: [S, R, C]", ["dataflows.mine.unroll.rows: these are all dims that the axis allows anyway"]),
+        (
+            "rows: [C]",
+            "rows: [S, R, C]",
+            ["dataflows.mine.unroll.rows: these are all dims that the axis allows anyway"],
+        ),
         ("{SUMS: W}", "{SUM: W}", ["hw.yaml:44: dataflows.mine.stationary.SUM: there is no such memory", "'SUMS'"]),
         ("  mine:", "  given:", ["hw.yaml:41: dataflows.given: 'given' stands for a mapping by hand"]),
         (
@@ -439,7 +464,9 @@ def test_is_a_field_that_a_fixed_program_does_not_know_refused(old, new, part, t
 @pytest.mark.parametrize("count", [1, 6])
 def test_is_a_hierarchy_of_too_few_or_too_many_levels_refused(count, tmp_path):
     """Two to five memories can be modelled."""
-    levels = [f"  - {{name: M{n}, read_energy: 1, write_energy: 1{', size_words: 9' * bool(n)}}}\n" for n in range(count)]
+    levels = [
+        f"  - {{name: M{n}, read_energy: 1, write_energy: 1{', size_words: 9' * bool(n)}}}\n" for n in range(count)
+    ]
     text = (
         "name: x\nclock_mhz: 1\nword_bits: 8\nenergy_unit: pJ\nmac: {energy: 1}\nmemories:\n"
         + "".join(levels)
