@@ -86,7 +86,7 @@ COLUMNS: dict[str, Column] = {
     "macs_per_dram_byte": Column("MACs/byte", "Multiply-accumulates per byte moved to or from DRAM."),
     "macs_per_glb_byte": Column("MACs/byte", "Multiply-accumulates per byte moved to or from the global buffer."),
     "macs_executed": Column("MACs", "Multiply-accumulates that the array executes; skipped zeros are not."),
-    "mappings": Column("", "Mappings in the space that was searched completely; 1 for one that was given."),
+    "mappings": Column("", "Mappings in the space that was searched completely (rounded from 2^63); 1 if given."),
     "mappings_walked": Column("", "Mappings evaluated in full; all others were proven no better."),
 }
 """Every column of the per-layer table, in order."""
@@ -246,7 +246,7 @@ class Result:
             "macs_per_dram_byte": float(layer.macs / self._bytes(counts, "DRAM")),
             "macs_per_glb_byte": _ratio(layer.macs, self._bytes(counts, "GLB")),
             "macs_executed": executed,
-            "mappings": result.space,
+            "mappings": result.space if result.space < 2**63 else float(result.space),  # tables have 64 bits
             "mappings_walked": result.walked,
         }
 

@@ -49,7 +49,7 @@ def test_is_a_machine_that_a_mapping_fits_never_called_too_small(data):
 
 @given(layers(), machines())
 def test_is_every_machine_that_is_not_short_given_a_mapping(layer, chip):
-    """If nothing is short, tiles of size 1 in all memories that must keep something are a mapping; else they are not."""
+    """Tiles of size 1 in all memories that must keep something are a mapping unless something is short."""
     assert fits(layer, chip, unit_nest(layer, chip)) == (not shortages(layer, chip, together=True))
 
 

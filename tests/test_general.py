@@ -332,7 +332,7 @@ def test_is_a_mapping_that_does_not_fit_refused_with_words_needed_and_there():
     hardware = load_hardware("ref16", **{"memories.RF.operand_words": {"W": 15, "I": 16, "O": 16}})
     layer = network()["twin1"]
     nest = stand_in.unit_nest(layer, machine_of(hardware), {"BUF": layer.dims, "RF": layer.dims._replace(P=1, Q=1)})
-    with pytest.raises(InputError, match="layer twin1 on ref16: .*memory RF needs 16 words of W, it has 15"):
+    with pytest.raises(InputError, match=r"layer twin1 on ref16: .*memory RF needs 16 words of W, it has 15"):
         simulate(network(), hardware, mappings={"twin1": nest})
 
 

@@ -193,7 +193,7 @@ def test_does_a_dataflow_become_the_constraint_that_it_describes(example):
 
 
 def test_are_the_fields_dataflows_there_by_name(example):
-    """A machine with two axes next to its PEs can be given each of them; an unknown one is refused with all there are."""
+    """A machine with two axes next to its PEs can be given each; an unknown one is refused with all there are."""
     for name in STANDARD_DATAFLOWS:
         assert constraint_of(example, name).name == name
     with pytest.raises(
