@@ -30,12 +30,14 @@ class Found:
     complete: bool
 
 
-def unit_nest(layer: Layer, machine: Machine, tiles: dict[str, Dims] | None = None, counts=None) -> Nest:
+def unit_nest(
+    layer: Layer, machine: Machine, tiles: dict[str, Dims] | None = None, counts=None, *, bypass: bool = True
+) -> Nest:
     """Return a nest with one place per memory, tiles of size 1 unless given, nothing unrolled unless given."""
     steps: list[Place | Unrolling] = []
     for index, store in enumerate(machine.stores):
         tile = layer.dims if index == 0 else (tiles or {}).get(store.name, UNIT)
-        kept = store.keeps - store.may_bypass
+        kept = store.keeps - (store.may_bypass if bypass else frozenset())
         if kept:
             steps.append(Place(store=store.name, operands=kept, tile=tile, order=ORDER))
         fanout = machine.fanout_below(store.name)

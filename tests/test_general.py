@@ -363,6 +363,18 @@ def load_named(name):
     return load_network(name).array_layers
 
 
+def test_does_the_mapper_itself_find_nothing_worse_than_the_stand_in():
+    """What the table holds is what the mapper promises: for each objective no more than any mapping tried here."""
+    for objective in ("cycles", "energy", "edp"):
+        result = simulate(network(), "ref16", objective=objective)
+        for row, layer_result in zip(result.records, result.layer_results, strict=True):
+            other = stand_in.search(layer_result.layer, machine_of(result.hardware), ANY, objective)
+            mine = {"cycles": row["cycles"] - 1, "energy": row["energy"], "edp": (row["cycles"] - 1) * row["energy"]}
+            theirs = {"cycles": other.cycles, "energy": other.energy, "edp": other.cycles * other.energy}
+            assert mine[objective] <= theirs[objective] * (1 + 1e-9)
+            assert layer_result.complete
+
+
 def test_does_the_stand_in_keep_what_a_mapper_promises():
     """Its mappings are mappings, places and all; else the tests above would test nothing."""
     machine = machine_of(load_hardware("edge_16x16_L2"))
