@@ -448,6 +448,7 @@ def _state(kernels, lay, mach, stages, steps, transfers, zones):
         pieces=np.ones((stages, 6, 8), dtype=np.int64),
         left=np.ones((stages, 9, 3)),
         firsts=np.ones((stages, 9)),
+        reduced=np.ones((stages, 9, 4), dtype=np.int64),
         remaining=np.ones((stages, 9)),
         visited=np.zeros(stages, dtype=np.int64),
         found=np.zeros(4, dtype=np.int64),

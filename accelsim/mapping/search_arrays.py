@@ -210,6 +210,7 @@ class State(NamedTuple):
         pieces: int64[stages, 6, 8], sizes by which inputs are cut.
         left: float64[stages, 9, 3], how much the undecided dims can grow, by the operand that does not depend on them.
         firsts: float64[stages, 9], instances so far that each begin the same partial sums.
+        reduced: int64[stages, 9, 4], instances so far along every axis that are added up.
         remaining: float64[stages, 9], iterations of the undecided dims if nothing is unrolled.
         visited: int64[stages], how often every dim of a stage was decided.
         found: int64[4], mappings that beat what was best, nodes visited, mappings evaluated, skeleton's number.
@@ -237,6 +238,7 @@ class State(NamedTuple):
     pieces: np.ndarray
     left: np.ndarray
     firsts: np.ndarray
+    reduced: np.ndarray
     remaining: np.ndarray
     visited: np.ndarray
     found: np.ndarray

@@ -368,13 +368,20 @@ def adder_cycles(inner, dims, skeleton, machine):
         for dim in range(8):
             if USES[O, dim] == 0:
                 count *= -(-inner[dim, step - 1] // inner[dim, step])
-        if machine.axis_chain[skeleton.ident[step]]:
-            depth += count - 1
-        else:
-            rest = count - 1
-            while rest > 0:
-                depth += 1
-                rest >>= 1
+        depth += adder_depth(count, machine.axis_chain[skeleton.ident[step]])
+    return depth
+
+
+@nb.njit(cache=True)
+def adder_depth(count, chain):
+    """Return the cycles in which partial sums of that many instances are added."""
+    if chain:
+        return count - 1
+    depth = 0
+    rest = count - 1
+    while rest > 0:
+        depth += 1
+        rest >>= 1
     return depth
 
 
@@ -1435,9 +1442,9 @@ def shared_bound(energy, terms, at, pixel, left, budget, room, memory, spans, va
 
 
 @nb.njit(cache=True)
-def bound_cycles(stage, values, active, iterations, costs, space, state):
+def bound_cycles(stage, values, active, iterations, adders, costs, space, state):
     """Return the least cycles of any mapping with what is chosen so far."""
-    waiting = state.compute[stage + 1]
+    waiting = state.compute[stage + 1] + adders
     for k in range(len(active)):
         waiting += costs.compute[stage, active[k]] * values[active[k]]
     compute = costs.latency[0] + waiting + iterations / costs.instances[stage]
@@ -1635,7 +1642,7 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
     decided, pieces, left = state.decided[stage], state.pieces[stage], state.left[stage]
     remaining = state.remaining[stage]
     limits = np.ones(MAX_AXES, dtype=np.int64)
-    firsts = state.firsts[stage]
+    firsts, reduced = state.firsts[stage], state.reduced[stage]
     raised = np.zeros(3, dtype=np.bool_)
     rests, prices, grow, room = np.ones(3), np.ones(3), np.ones(3), np.ones(3)
     values = np.ones(TERMS)
@@ -1706,18 +1713,24 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
         for axis in range(axes):
             if used[after, axis] < limits[axis]:
                 budget *= free[after, axis]
-        cycles = 0.0
-        if not alone and objective != 1:
-            iterations = terms[after, T_ITER] * max(floor[after, i, j, T_ITER], remaining[after] / budget)
-            cycles = bound_cycles(stage, values, active, iterations, costs, space, state)
-            if objective == 0 and cycles > best[1] * (1 + 1e-9):
-                continue
         # partial sums that need not be read back, at most
         if USES[O, dim] == 0:
             firsts[after] = firsts[position] * option_spread(row, axes, option_counts)
         else:
             firsts[after] = firsts[position]
+        adders = 0.0
+        for axis in range(axes):
+            reduced[after, axis] = reduced[position, axis]
+            if USES[O, dim] == 0:
+                reduced[after, axis] *= option_counts[row, axis]
+            adders += adder_depth(reduced[after, axis], machine.axis_chain[skeleton.ident[layout[0, axis]]])
         unread = costs.first[0] * firsts[after] * min(budget, left[after, O])
+        cycles = 0.0
+        if not alone and objective != 1:
+            iterations = terms[after, T_ITER] * max(floor[after, i, j, T_ITER], remaining[after] / budget)
+            cycles = bound_cycles(stage, values, active, iterations, adders, costs, space, state)
+            if objective == 0 and cycles > best[1] * (1 + 1e-9):
+                continue
         energy = 0.0 if alone else inner_energy
         if stage == stages - 1:
             energy -= unread
@@ -1745,7 +1758,7 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
         else:
             if objective == 1 and energy >= best[0] * (1 - 1e-9):
                 iterations = terms[after, T_ITER] * max(floor[after, i, j, T_ITER], remaining[after] / budget)
-                cycles = bound_cycles(stage, values, active, iterations, costs, space, state)
+                cycles = bound_cycles(stage, values, active, iterations, adders, costs, space, state)
             if worse(energy, cycles, best, objective):
                 continue
         state.row[stage, dim] = row
@@ -1756,6 +1769,7 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
             best[0] = energy
         else:
             close_stage(stage, values, lay, skeleton, costs, space, state)
+            state.compute[stage] += adders
             if stage == stages - 1:
                 state.energy[stage] -= costs.first[0] * firsts[count]
             state.position[stage] = position
@@ -2286,7 +2300,7 @@ def root_bound(stage, lay, skeleton, machine, costs, space, state):
         instances *= machine.axis_size[skeleton.ident[layout[0, axis]]]
     energy -= costs.first[0] * min(reduced, instances)
     iterations = space.floor[stage, 0, i, j, T_ITER]
-    return energy, bound_cycles(stage, values, active, iterations, costs, space, state)
+    return energy, bound_cycles(stage, values, active, iterations, 0.0, costs, space, state)
 
 
 @nb.njit(cache=True)
