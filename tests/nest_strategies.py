@@ -67,8 +67,8 @@ def axes(draw, name):
 
 
 @st.composite
-def machines(draw, most_stores=4, unbounded=False):
-    """Two to four memories, with fan-outs anywhere."""
+def machines(draw, most_stores=4, unbounded=False, sliding=False):
+    """Two to four memories, with fan-outs anywhere; ``sliding``: windows may slide, networks may have rates."""
     count = draw(st.integers(2, most_stores))
     stores = [
         Store(
@@ -100,6 +100,7 @@ def machines(draw, most_stores=4, unbounded=False):
                 write_energy=draw(energies()),
                 buffering=draw(st.sampled_from(Buffering)),
                 register_read=draw(st.sampled_from(RegisterRead)),
+                slides=sliding and draw(st.booleans()),
             )
         )
     fanouts = []
@@ -113,6 +114,7 @@ def machines(draw, most_stores=4, unbounded=False):
                     axes=tuple(draw(axes(name)) for name in names),
                     link_energy=draw(energies()),
                     forward=draw(st.booleans()),
+                    words_per_cycle={o: draw(rates()) for o in (W, I, O) if sliding and draw(st.booleans())},
                 )
             )
     return Machine(

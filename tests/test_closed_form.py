@@ -16,7 +16,7 @@ from accelsim.mapping.nest import Unrolling
 def test_every_count_equals_the_walk(data):
     """Words at both ends, on links and read back, of the busiest instance too; MACs and iterations."""
     layer = data.draw(layers())
-    machine = data.draw(machines(unbounded=True))
+    machine = data.draw(machines(unbounded=True, sliding=data.draw(st.booleans())))
     nest = data.draw(nests(layer, machine))
     cost, oracle = evaluate(nest, layer, machine), Oracle(nest, layer, machine)
     assert (cost.macs, cost.iterations) == (oracle.macs, oracle.steps)
