@@ -312,6 +312,13 @@ def evaluate(nest: Nest, layer: Layer, machine: Machine) -> Cost:
     )
 
 
+def active_pes(nest: Nest, layer: Layer, machine: Machine) -> int:
+    """Return how many PEs of all fan-outs have work while the tiles are full."""
+    walk = _Walk(nest, layer, machine)
+    every = [[cut.spatial] * len(Dim) for cut in walk.cuts]
+    return math.prod(len(walk._pieces(dim, every, len(every))) for dim in Dim)
+
+
 def transfers(nest: Nest) -> list[Transfer]:
     """Return the ways of all operands between the places that keep them, and to the MAC."""
     ways = []
