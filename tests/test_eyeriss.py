@@ -112,7 +112,7 @@ def test_folding_is_that_of_figure_5():
     ("change", "message"),
     [
         ({"t": 3}, "do not fit 12 x 14"),
-        ({"q": 2, "m": 64}, "spads needs 22 words of I"),
+        ({"q": 2, "p": 8, "m": 64}, "spads needs 22 words of I"),
         ({"p": 24, "t": 1}, "filter_spad needs 264 words"),
         ({"e": 0}, "e must be positive, got 0"),
     ],

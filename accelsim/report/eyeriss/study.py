@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from accelsim.dims import Operand
@@ -12,6 +12,7 @@ from accelsim.mapping.nest import Nest
 from accelsim.mapping.row_stationary import RowStationary, row_stationary_nest
 from accelsim.report.comparison import Comparison, half_last_digit
 from accelsim.report.eyeriss.machine import CORE_MHZ, eyeriss
+from accelsim.report.eyeriss.optimum import Best, best_mapping
 from accelsim.report.published import read_published
 from accelsim.workload.layer import Layer
 from accelsim.workload.loader import load_network
@@ -50,6 +51,23 @@ class Run:
     word_bytes: int
 
     @property
+    def passes(self) -> int:
+        """How often the array is given new filters and inputs."""
+        dims, mapping = alexnet_layer(self.layer).dims, self.mapping
+        groups = -(-dims.K // (mapping.p * mapping.t)) * -(-dims.C // (mapping.q * mapping.r))
+        return dims.G * groups * -(-dims.N // mapping.n) * -(-dims.P // mapping.e)
+
+    @property
+    def filter_load_cycles(self) -> float:
+        """Cycles in which the array waits for filters."""
+        return sum(
+            crossing.words / crossing.rate
+            for flow in self.cost.traffic
+            if flow.operand is Operand.W
+            for crossing in flow.crossings
+        )
+
+    @property
     def processing_ms(self) -> float:
         """Time with all DRAM traffic overlapped, as the paper's processing latency."""
         return self.cost.cycles / (CORE_MHZ * 1e3)
@@ -77,6 +95,50 @@ class Run:
     def dram_mb(self) -> float:
         """DRAM accesses without compression, in 10^6 bytes."""
         return sum(self.dram_words.values()) * self.word_bytes / MEGABYTE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """All layers by several mappings.
+
+    Attributes:
+        published: By Table III as printed.
+        measured: By the mappings that agree with Table V.
+        best: By those of least energy x delay.
+        searched: What was searched for them, a layer each.
+    """
+
+    published: Sequence[Run]
+    measured: Sequence[Run]
+    best: Sequence[Run]
+    searched: Sequence[Best]
+
+    @property
+    def by_mapping(self) -> dict[str, Sequence[Run]]:
+        """The runs by the name of the mapping."""
+        return {"published": self.published, "measured": self.measured, "best": self.best}
+
+
+def run_study(progress: Callable[[int, int], None] | None = None) -> Study:
+    """Evaluate the published mappings and search the best.
+
+    Args:
+        progress: Called with (layers done, layers in all) before every layer's search and after the last.
+    """
+    machine = eyeriss()
+    searched = []
+    for done, name in enumerate(LAYERS):
+        if progress:
+            progress(done, len(LAYERS))
+        searched.append(best_mapping(alexnet_layer(name), machine))
+    if progress:
+        progress(len(LAYERS), len(LAYERS))
+    return Study(
+        published=run_all(published_mappings()),
+        measured=run_all(measured_mappings()),
+        best=run_all({name: found.mapping for name, found in zip(LAYERS, searched, strict=True)}),
+        searched=searched,
+    )
 
 
 def run_layer(name: str, mapping: RowStationary, machine: Machine, layer: Layer | None = None) -> Run:
