@@ -42,5 +42,11 @@ def test_every_count_equals_the_walk(data):
             if inside:
                 earlier = [index for index in range(way.source, inside[0]) if isinstance(nest.steps[index], Unrolling)]
                 straight = count[f"link{earlier[-1]}"] if earlier else count["source"]
+                for crossing in flow.crossings:
+                    if crossing.fanout == fanout.name and way.source + 1 >= inside[0]:
+                        assert crossing.words == oracle.per_source[(*way, zero)]["source"]
+                        assert crossing.back_words == oracle.per_source[(*way, zero)]["back"] * (
+                            way.operand is Operand.O
+                        )
                 words = count[f"link{inside[-1]}"] + (0 if fanout.forward else count["back"])
                 assert flow.link_words[fanout.name] == words - (straight if fanout.forward else 0)
