@@ -14,7 +14,7 @@ from accelsim.engine.closed_form import evaluate
 from accelsim.errors import InputError, NoMappingError
 from accelsim.mapping.nest import tile_words, windows
 from accelsim.mapping.row_stationary import RowStationary, fold, row_stationary_nest
-from accelsim.report.eyeriss.machine import eyeriss
+from accelsim.report.eyeriss.chip import eyeriss
 from accelsim.report.eyeriss.optimum import best_mapping, candidates, lower_bound
 from accelsim.report.eyeriss.study import (
     CONTRADICTED,
@@ -141,8 +141,8 @@ def test_folding_is_that_of_figure_5():
     ("change", "message"),
     [
         ({"t": 3}, "do not fit 12 x 14"),
-        ({"q": 2, "p": 8, "m": 64}, "spads needs 22 words of I"),
-        ({"p": 24, "t": 1}, "filter_spad needs 264 words"),
+        ({"q": 2, "p": 8, "m": 64}, "SPAD needs 22 words of I"),
+        ({"p": 24, "t": 1}, "FILTER_SPAD needs 264 words"),
         ({"e": 0}, "e must be positive, got 0"),
     ],
 )

@@ -12,6 +12,7 @@ from accelsim.errors import NoMappingError
 from accelsim.mapping.hierarchy import Machine
 from accelsim.mapping.nest import tile_words, windows
 from accelsim.mapping.row_stationary import RowStationary, fold, row_stationary_nest
+from accelsim.report.eyeriss.chip import FILTER_SPAD, FILTERS, GLB, SPAD
 from accelsim.workload.layer import Layer
 
 BANKS, BANK_WORDS = 25, 512 * 64 // 16
@@ -70,10 +71,10 @@ def candidates(layer: Layer, machine: Machine) -> Iterator[RowStationary]:
             for t in range(1, min(dims.K, most_sets) + 1):
                 if fold(RowStationary(m=1, n=1, e=e, p=1, q=1, r=r, t=t), layer, rows.size, cols.size) is None:
                     continue
-                for q in sizes(-(-dims.C // r), buffers["spads"].operand_words[Operand.I] // dims.S):
-                    most = buffers["spads"].operand_words[Operand.O]
-                    most = min(most, (buffers["filter_spad"].words or 0) // (q * dims.S))
-                    most = min(most, (buffers["filter_buffer"].words or 0) // (t * q * r * dims.R * dims.S))
+                for q in sizes(-(-dims.C // r), buffers[SPAD].operand_words[Operand.I] // dims.S):
+                    most = buffers[SPAD].operand_words[Operand.O]
+                    most = min(most, (buffers[FILTER_SPAD].words or 0) // (q * dims.S))
+                    most = min(most, (buffers[FILTERS].words or 0) // (t * q * r * dims.R * dims.S))
                     for p, n in product(sizes(-(-dims.K // t), most), sizes(dims.N, dims.N)):
                         mapping = RowStationary(m=p * t, n=n, e=e, p=p, q=q, r=r, t=t)
                         filters = _most_filters(mapping, layer, machine)
@@ -119,8 +120,8 @@ def lower_bound(mapping: RowStationary, layer: Layer, machine: Machine) -> float
     sums = layer.output_words * -(-dims.C // channels)
     dram = inputs * reloads + weights + layer.output_words
     glb = inputs * (reloads + -(-dims.K // filters)) + 2 * sums
-    per_mac = machine.mac_energy + energy["filter_spad"] + 3 * energy["spads"]
-    spent = layer.macs * per_mac + dram * energy["DRAM"] + glb * energy["GLB"] + 2 * weights * energy["filter_buffer"]
+    per_mac = machine.mac_energy + energy[FILTER_SPAD] + 3 * energy[SPAD]
+    spent = layer.macs * per_mac + dram * energy["DRAM"] + glb * energy[GLB] + 2 * weights * energy[FILTERS]
     rates = machine.fanouts[0].words_per_cycle
     busy = dims.N * dims.G * len(strips) * dims.Q * dims.S
     busy *= _fullest(dims.C, channels, mapping.q)

@@ -11,7 +11,7 @@ from accelsim.mapping.hierarchy import Machine
 from accelsim.mapping.nest import Nest
 from accelsim.mapping.row_stationary import RowStationary, row_stationary_nest
 from accelsim.report.comparison import Comparison, half_last_digit
-from accelsim.report.eyeriss.machine import CORE_MHZ, eyeriss
+from accelsim.report.eyeriss.chip import GLB, eyeriss, hardware
 from accelsim.report.eyeriss.optimum import Best, best_mapping
 from accelsim.report.published import read_published
 from accelsim.workload.layer import Layer
@@ -27,7 +27,7 @@ MAPPED_ALIKE = "CONV4"
 """The layer whose q, r and t give it."""
 
 MEGABYTE = 1e6
-DRAM, GLB = "DRAM", "GLB"
+DRAM = "DRAM"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ class Run:
     @property
     def processing_ms(self) -> float:
         """Time with all DRAM traffic overlapped, as the paper's processing latency."""
-        return self.cost.cycles / (CORE_MHZ * 1e3)
+        return self.cost.cycles / (hardware().clock_mhz * 1e3)
 
     @property
     def glb_words(self) -> dict[Operand, int]:
