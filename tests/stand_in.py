@@ -15,6 +15,9 @@ from accelsim.workload.layer import Dims, Layer
 ORDER = (Dim.N, Dim.G, Dim.P, Dim.Q, Dim.K, Dim.C, Dim.R, Dim.S)
 
 
+TRIALS = 16
+
+
 @dataclass(frozen=True)
 class Found:
     """What a mapper says."""
@@ -46,7 +49,7 @@ def search(layer, machine, constraint, objective="edp", *, uneven=False) -> Foun
     """Return the best of some random nests that fit, the one with all tiles of size 1 among them."""
     draw = random.Random(0)
     best = None
-    for trial in range(60):
+    for trial in range(TRIALS):
         tiles, inner = {}, layer.dims
         for store in machine.stores[1:]:
             inner = Dims(*(draw.choice([1, draw.randint(1, most), most]) if trial else 1 for most in inner))
@@ -67,7 +70,7 @@ def search(layer, machine, constraint, objective="edp", *, uneven=False) -> Foun
         cost = evaluate(nest, layer, machine)
         score = {"cycles": cost.cycles, "energy": cost.energy, "edp": cost.edp}[objective]
         if best is None or score < best[0]:
-            best = score, Found(nest, cost.cycles, cost.energy, 2**70 + uneven, 60, complete=True)
+            best = score, Found(nest, cost.cycles, cost.energy, 2**70 + uneven, TRIALS, complete=True)
     if best is None:
-        raise NoMappingError("none of sixty fits")
+        raise NoMappingError("none of them fits")
     return best[1]
