@@ -37,6 +37,10 @@ TABLES: dict[str, Table] = {
         "Networks of the literature: published parameters, MACs and sizes, and what their ideas cost",
         "accelsim.report.networks.report",
     ),
+    "eyeriss": Table(
+        "Eyeriss in silicon (JSSC 2017): Table V, AlexNet's convolutions by the mapping of Table III",
+        "accelsim.report.eyeriss.report",
+    ),
 }
 """What ``reproduce`` knows, by name."""
 
