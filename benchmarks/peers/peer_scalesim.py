@@ -73,7 +73,7 @@ def machine(dataflow: str) -> Machine:
             keeps=frozenset({operand}),
             words=SCRATCHPAD_KI_WORDS * 1024,
             read_words_per_cycle=rates.get(operand, math.inf),  # SCALE-Sim never reads partial sums back
-            write_words_per_cycle=COLS if operand is Operand.O else math.inf,
+            write_words_per_cycle=COLS if operand is Operand.O and dataflow == "os" else math.inf,
         )
         for operand in Operand
     )
