@@ -9,13 +9,14 @@ mappings were tried; with ``--terms`` every term of the cost of what it found be
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import logging
 import math
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -32,6 +33,7 @@ from benchmarks.peers.ref16 import Term, Terms
 NAMES = {Dim.N: "B", Dim.G: "G", Dim.K: "K", Dim.C: "C", Dim.P: "OY", Dim.Q: "OX", Dim.R: "FY", Dim.S: "FX"}
 MEMORY_OPERANDS = {Operand.W: "I2", Operand.I: "I1", Operand.O: "O"}
 LEVELS = ("rf", "buffer", "dram")
+WORDS_PER_ACCESS = {"rf": 1, "buffer": ref16.BUFFER_WORDS_PER_CYCLE, "dram": ref16.DRAM_WORDS_PER_CYCLE}
 DIRECTIONS = {
     "rd_out_to_low": ("read", "down"),
     "wr_in_by_high": ("write", "down"),
@@ -224,13 +226,12 @@ def _flat(nest: Nest) -> tuple[list[tuple[Dim, int]], dict[Operand, tuple[int, i
 
 def _result(evaluation: Any, layer: Layer, tried: int, seconds: float, nest: Nest | None = None) -> Result:
     counted: dict[Term, float] = {}
-    per_access = {"rf": 1, "buffer": ref16.BUFFER_WORDS_PER_CYCLE, "dram": ref16.DRAM_WORDS_PER_CYCLE}
     for operand, accesses in evaluation.memory_word_access.items():
         for level, access in zip(LEVELS, accesses, strict=True):
             for direction, count in access.data.items():
                 if count:
                     term = Term(level, Operand[operand.name], *DIRECTIONS[direction.value])
-                    counted[term] = count * per_access[level]
+                    counted[term] = count * WORDS_PER_ACCESS[level]
     return Result(
         energy=evaluation.energy_total,
         cycles=evaluation.latency_total2,
@@ -249,7 +250,7 @@ def to_nest(evaluation: Any, layer: Layer) -> Nest:
     """Return the mapping that ZigZag found as a nest on ref16.
 
     Raises:
-        InputError: A dim has two loops, with another in between, at one step of a nest.
+        InputError: The mapping is none that a nest can state.
     """
     dims = {name: dim for dim, name in NAMES.items()}
     levels = {Operand[operand.name]: level for operand, level in evaluation.temporal_mapping.mapping_dic_origin.items()}
@@ -258,29 +259,47 @@ def to_nest(evaluation: Any, layer: Layer) -> Nest:
         {dims[dim.name]: math.ceil(count) for dim, count in mapping.items() if count > 1}
         for mapping in evaluation.layer.spatial_mapping.values()
     ]
-    unrolled = {dim: math.prod(axis.get(dim, 1) for axis in axes) for dim in Dim}
     depths = {
         (level, operand): sum(len(inner) for inner in levels[operand][: index + 1])
         for operand in Operand
         for index, level in enumerate(LEVELS[:2])
     }
-    steps: list[Place | Unrolling] = []
+    return from_loops(layer, loops, depths, axes)
+
+
+def from_loops(
+    layer: Layer,
+    loops: Sequence[tuple[Dim, int]],
+    depths: Mapping[tuple[str, Operand], int],
+    axes: Sequence[Mapping[Dim, int]],
+) -> Nest:
+    """Return a mapping stated as ZigZag does as a nest on ref16.
+
+    Args:
+        layer: The layer.
+        loops: Temporal loops, the innermost first.
+        depths: By level (``rf``, ``buffer``) and operand, how many of them run inside its tile.
+        axes: Unrollings of the rows and of the columns.
+
+    Raises:
+        InputError: A dim has two loops, with another in between, at one step of a nest; or a register tile reaches
+            further out than a buffer tile.
+    """
+    unrolled = {dim: math.prod(axis.get(dim, 1) for axis in axes) for dim in Dim}
     places = [("dram", len(loops), frozenset(Operand))]
     for level in ("buffer", "rf"):
         for depth in sorted({depths[level, operand] for operand in Operand}, reverse=True):
             operands = frozenset(operand for operand in Operand if depths[level, operand] == depth)
             places.append((level, depth, operands))
+    steps: list[Place | Unrolling] = []
     for index, (level, depth, operands) in enumerate(places):
         if level == "rf" and places[index - 1][0] == "buffer":
-            steps += [
-                Unrolling(axis=f"array.{name}", counts=counts)
-                for name, counts in zip(("rows", "cols"), axes, strict=True)
-            ]
+            names = ("array.rows", "array.cols")
+            steps += [Unrolling(axis=name, counts=counts) for name, counts in zip(names, axes, strict=True)]
         end = places[index + 1][1] if index + 1 < len(places) else 0
         if end > depth:
             raise InputError("ZigZag's mapping: a register tile reaches further out than a buffer tile of another")
-        within = [dim for dim, _ in loops[end:depth]]
-        order = [dim for place, dim in enumerate(within) if place == 0 or within[place - 1] is not dim]
+        order = [dim for dim, _ in itertools.groupby(dim for dim, _ in loops[end:depth])]
         if len(set(order)) < len(order):
             raise InputError("ZigZag's mapping: two loops of one dim with another between them cannot be one step")
         inside = {dim: math.prod(count for other, count in loops[:depth] if other is dim) for dim in Dim}
@@ -388,7 +407,7 @@ def print_terms(layer: Layer, result: Result) -> None:
     check(result.nest, layer, ref16.machine(ref16.RegisterRead.ON_CHANGE))
     nest, order = ref16.with_own_registers(result.nest)
     cost = evaluate(nest, layer, ref16.matched_machine(Terms.ZIGZAG, order))
-    ours, its = ref16.words(cost), ref16.words_as_zigzag(cost, nest)
+    ours, its = ref16.words(cost), ref16.words_as_zigzag(cost, nest, layer)
     print(f"{'term':<24}{'ZigZag':>14}{'by its rules':>14}{'ours':>14}")
     for term in sorted({*result.words, *ours, *its}):
         name = f"{term.level} {term.operand.name} {term.action} {term.way}"

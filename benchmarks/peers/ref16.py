@@ -10,6 +10,7 @@ What the tools charge for the same mapping differs; ``matched_machine`` states t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -170,11 +171,12 @@ def words(cost: Cost) -> dict[Term, int]:
     return found
 
 
-def words_as_zigzag(cost: Cost, nest: Nest) -> dict[Term, int]:
-    """Return the same counts under the two rules for partial sums in which ZigZag differs.
+def words_as_zigzag(cost: Cost, nest: Nest, layer: Layer) -> dict[Term, int]:
+    """Return the same counts under the three rules in which ZigZag differs.
 
     It reads a partial sum back at every visit, the first included, wherever a reduction is not finished at the level
-    below; and where several PEs add up to one sum, every one of them gets it back.
+    below; where several PEs add up to one sum, every one of them gets it back; and pixels that neighbouring PEs share
+    only because a filter is wider than one tap inside them are read from the buffer for each.
     """
     found = words(cost)
     reduces = any(cut.bounds[dim] > 1 for cut in cuts(nest) for dim in Dim if dim not in USES[Operand.O])
@@ -183,7 +185,27 @@ def words_as_zigzag(cost: Cost, nest: Nest) -> dict[Term, int]:
             found[Term(_level(flow.source), Operand.O, "read", "down")] = flow.source_words
             if flow.target != MAC:
                 found[Term(_level(flow.target), Operand.O, "write", "down")] = flow.target_words
+        elif flow.operand is Operand.I and _level(flow.target) == "rf":
+            read = round(flow.target_words * _distinct_share(nest, layer))
+            found[Term(_level(flow.source), Operand.I, "read", "down")] = read
     return found
+
+
+def _distinct_share(nest: Nest, layer: Layer) -> float:
+    """Return how many different pixels PEs of one tap and one output each would need, per PE."""
+    spatial, temporal = dict.fromkeys(Dim, 1.0), dict.fromkeys(Dim, 1)
+    for cut in cuts(nest):
+        for dim in Dim:
+            if cut.spatial:
+                spatial[dim] *= cut.bounds[dim]
+            else:
+                temporal[dim] *= cut.bounds[dim]
+    share = {dim: min(spatial[dim], layer.dims[dim] / temporal[dim]) for dim in Dim}
+    distinct = share[Dim.N] * share[Dim.G] * share[Dim.C]
+    for output, tap, stride, dilation in zip((Dim.P, Dim.Q), (Dim.R, Dim.S), layer.stride, layer.dilation, strict=True):
+        a, b, common = int(share[output]), int(share[tap]), math.gcd(stride, dilation)
+        distinct *= a * b - max(0, b - stride // common) * (a - dilation // common)
+    return distinct / math.prod(share.values())
 
 
 def energy(found: dict[Term, int], macs: int) -> float:
