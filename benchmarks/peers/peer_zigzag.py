@@ -1,6 +1,6 @@
 """ZigZag on ref16: its search, its mapping as a nest of ours, and its own judgement of a nest of ours.
 
-    PYTHONPATH=. python -m benchmarks.peers.peer_zigzag [LAYER ...] [--effort 6s] [--terms]
+    PYTHONPATH=. python -m benchmarks.peers.peer_zigzag [LAYER ...] [--effort 6s] [--terms] [--record FILE]
 
 Needs the extra ``peers`` (zigzag-dse). Prints for every layer and effort: energy, cycles, EDP, CPU seconds and how many
 mappings were tried; with ``--terms`` every term of the cost of what it found beside the closed form's.
@@ -25,7 +25,7 @@ from typing import Any
 from accelsim.dims import Dim, Operand
 from accelsim.engine.closed_form import evaluate
 from accelsim.errors import InputError
-from accelsim.mapping.nest import Dims, Nest, Place, Unrolling, check, cuts
+from accelsim.mapping.nest import Dims, Nest, Place, Unrolling, check, cuts, to_data
 from accelsim.workload.layer import Layer
 from benchmarks.peers import ref16
 from benchmarks.peers.ref16 import Term, Terms
@@ -422,17 +422,27 @@ def print_terms(layer: Layer, result: Result) -> None:
     print(f"{'cycles':<24}{result.cycles:>14.0f}{'':>14}{cost.cycles:>14.0f}\n")
 
 
+def record(result: Result) -> dict[str, Any]:
+    """Return a result as plain data."""
+    words = {
+        f"{term.level} {term.operand.name} {term.action} {term.way}": n for term, n in sorted(result.words.items())
+    }
+    return {"energy": result.energy, "cycles": result.cycles, "words": words, "nest": to_data(result.nest)}
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("layers", nargs="*", default=list(ref16.LAYERS))
     parser.add_argument("--effort", action="append", choices=list(EFFORTS))
     parser.add_argument("--terms", action="store_true", help="print every term of the cost of what was found")
+    parser.add_argument("--record", type=Path, help="write what was found as JSON, as tests/data/zigzag_ref16.json")
     options = parser.parse_args()
     if sentence := missing():
         print(sentence)
         return
     print(f"{'layer':<14}{'effort':<10}{'energy/e6':>10}{'cycles':>10}{'EDP/e12':>10}{'CPU/s':>8}{'mappings':>10}")
+    records: list[dict[str, Any]] = []
     for name in options.layers:
         layer = ref16.layer(name)
         for effort in options.effort or ["free", "6s", "33s"]:
@@ -450,6 +460,9 @@ def main() -> None:
                 sys.exit(f"the nest is not ZigZag's mapping: {again.energy:.0f}, {again.cycles:.0f} cycles")
             if options.terms:
                 print_terms(layer, found)
+            records.append({"layer": name, "effort": effort} | record(found))
+    if options.record:
+        options.record.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
