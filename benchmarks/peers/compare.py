@@ -22,12 +22,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from accelsim.mapping.search import search
-
 from accelsim.engine.closed_form import evaluate
 from accelsim.errors import InputError
 from accelsim.mapping.hierarchy import ANY, Buffering, RegisterRead
 from accelsim.mapping.nest import Nest
+from accelsim.mapping.search import search
 from accelsim.workload.layer import Layer
 from benchmarks.peers import peer_zigzag, ref16
 
