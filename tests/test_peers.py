@@ -28,7 +28,7 @@ def matched(record: dict[str, Any]) -> tuple[Cost, Nest]:
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: f"{record['layer']} {record['effort']}")
-def test_does_the_closed_form_charge_what_zigzag_charges(record: dict[str, Any]):
+def test_does_the_closed_form_charge_what_zigzag_charges(record: dict[str, Any]) -> None:
     """Every term to the word, and so the energy, under the three rules that docs/peers.md states."""
     cost, nest = matched(record)
     counted = ref16.words_as_zigzag(cost, nest, ref16.layer(record["layer"]))
@@ -38,7 +38,7 @@ def test_does_the_closed_form_charge_what_zigzag_charges(record: dict[str, Any])
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: f"{record['layer']} {record['effort']}")
-def test_are_the_terms_that_differ_few_and_never_ours_the_larger(record: dict[str, Any]):
+def test_are_the_terms_that_differ_few_and_never_ours_the_larger(record: dict[str, Any]) -> None:
     """Partial sums read back, and pixels shared by neighbours: all else is equal, and the energy within 3%."""
     cost, nest = matched(record)
     ours = ref16.words(cost)
@@ -52,14 +52,14 @@ def test_are_the_terms_that_differ_few_and_never_ours_the_larger(record: dict[st
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: f"{record['layer']} {record['effort']}")
-def test_is_zigzags_latency_never_below_ours(record: dict[str, Any]):
+def test_is_zigzags_latency_never_below_ours(record: dict[str, Any]) -> None:
     """It adds on- and off-loading and stalls of tiles that leave no room for the next; ours overlaps them."""
     cost, _ = matched(record)
     assert cost.cycles <= record["cycles"]
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: f"{record['layer']} {record['effort']}")
-def test_do_register_files_of_their_own_change_nothing_else(record: dict[str, Any]):
+def test_do_register_files_of_their_own_change_nothing_else(record: dict[str, Any]) -> None:
     """A file per operand is the machine with one split file: same words when read at every MAC."""
     nest, layer = from_data(record["nest"]), ref16.layer(record["layer"])
     own, order = ref16.with_own_registers(nest)

@@ -37,8 +37,8 @@ from pathlib import Path
 from accelsim.dims import USES, Dim, Operand
 from accelsim.engine.closed_form import evaluate
 from accelsim.mapping.hierarchy import Axis, Buffering, Machine, Reduction, SpatialFanout, Store
-from accelsim.mapping.nest import UNIT, Dims, Nest, Place, Unrolling, check
-from accelsim.workload.layer import Layer
+from accelsim.mapping.nest import UNIT, Nest, Place, Unrolling, check
+from accelsim.workload.layer import Dims, Layer
 from benchmarks.peers import ref16
 
 SCRATCHPAD_KI_WORDS = 64
@@ -200,7 +200,7 @@ def theirs(layer: Layer, dataflow: str) -> Run:
 
 
 def _config(dataflow: str) -> str:
-    sections = {
+    sections: dict[str, dict[str, object]] = {
         "general": {"run_name": "ref16"},
         "architecture_presets": {
             "ArrayHeight": ROWS,

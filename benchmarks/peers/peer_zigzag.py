@@ -25,8 +25,9 @@ from typing import Any
 from accelsim.dims import Dim, Operand
 from accelsim.engine.closed_form import evaluate
 from accelsim.errors import InputError
-from accelsim.mapping.nest import Dims, Nest, Place, Unrolling, check, cuts, to_data
-from accelsim.workload.layer import Layer
+from accelsim.mapping.hierarchy import RegisterRead
+from accelsim.mapping.nest import Nest, Place, Unrolling, check, cuts, to_data
+from accelsim.workload.layer import Dims, Layer
 from benchmarks.peers import ref16
 from benchmarks.peers.ref16 import Term, Terms
 
@@ -404,7 +405,7 @@ def _parsed(layer: Layer) -> tuple[Any, Any]:
 
 def print_terms(layer: Layer, result: Result) -> None:
     """Print the terms of ZigZag's cost beside the closed form's of the same mapping."""
-    check(result.nest, layer, ref16.machine(ref16.RegisterRead.ON_CHANGE))
+    check(result.nest, layer, ref16.machine(RegisterRead.ON_CHANGE))
     nest, order = ref16.with_own_registers(result.nest)
     cost = evaluate(nest, layer, ref16.matched_machine(Terms.ZIGZAG, order))
     ours, its = ref16.words(cost), ref16.words_as_zigzag(cost, nest, layer)
