@@ -137,6 +137,15 @@ def with_own_registers(nest: Nest) -> tuple[Nest, tuple[Operand, ...]]:
     return Nest(steps=tuple(steps)), tuple(order)
 
 
+def with_joint_registers(nest: Nest) -> Nest:
+    """Return a nest on a machine with a register file for every operand as one on ref16."""
+    steps = [
+        replace(step, store="rf") if isinstance(step, Place) and step.store.startswith("rf_") else step
+        for step in nest.steps
+    ]
+    return Nest(steps=tuple(steps))
+
+
 @dataclass(frozen=True, order=True)
 class Term:
     """One thing that is charged: words of an operand read from or written to a level, going down or up.
