@@ -102,12 +102,14 @@ class Network:
         linear = sum(layer.params_weights for layer in self.layers if layer.op is Op.LINEAR)
         bias = sum(layer.params_bias for layer in self.layers)
         bn = sum(layer.params_bn for layer in self.layers)
+        other = sum(layer.params_other for layer in self.layers)
         return {
-            "params": conv + linear + bias + bn,
+            "params": conv + linear + bias + bn + other,
             "params_conv": conv,
             "params_linear": linear,
             "params_bias": bias,
             "params_bn": bn,
+            "params_other": other,
             "macs": sum(layer.macs for layer in self.layers),
         }
 
@@ -266,13 +268,17 @@ class NetworkBuilder:
         """Depthwise convolution: one filter per channel; options as of ``conv``."""
         return self.conv(x, x.channels, kernel, groups=x.channels, **options)
 
-    def linear(self, x: Tensor, features: int, *, bias: bool = False, name: str | None = None) -> Tensor:
-        """Fully connected layer over all of ``x``, flattened."""
+    def linear(
+        self, x: Tensor, features: int, *, bias: bool = False, per_pixel: bool = False, name: str | None = None
+    ) -> Tensor:
+        """Fully connected layer over all of ``x``, flattened; or over the channels of each pixel on its own."""
         layer = Layer(
             name=self._name(Op.LINEAR, name),
             op=Op.LINEAR,
             K=features,
-            C=x.shape.words,
+            C=x.channels if per_pixel else x.shape.words,
+            P=x.shape.height if per_pixel else 1,
+            Q=x.shape.width if per_pixel else 1,
             input_shapes=(x.shape,),
             bias=bias,
             block=self._block,
@@ -385,8 +391,12 @@ class NetworkBuilder:
         shape = Shape(channels, -(-x.shape.height // stride), -(-x.shape.width // stride))
         return self._move(Op.PAD_CHANNELS, (x,), shape, name, stride=(stride, stride))
 
-    def upsample(self, x: Tensor, factor: int = 2, *, name: str | None = None) -> Tensor:
-        """Enlarge the map ``factor`` times in both directions."""
+    def upsample(
+        self, x: Tensor, factor: int = 2, *, size: tuple[int, int] | None = None, name: str | None = None
+    ) -> Tensor:
+        """Enlarge the map ``factor`` times in both directions, or resize it to ``size`` pixels."""
+        if size is not None:
+            return self._move(Op.UPSAMPLE, (x,), Shape(x.channels, *size), name, detail=f"size={size[0]}x{size[1]}")
         shape = Shape(x.channels, x.shape.height * factor, x.shape.width * factor)
         return self._move(Op.UPSAMPLE, (x,), shape, name, detail=f"factor={factor}")
 
