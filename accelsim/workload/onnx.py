@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from math import prod
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,7 @@ class _Reader:
         for tensor in proto.sparse_initializer:
             self._define(tensor.values.name)
             sizes = tuple(tensor.dims)
-            self.t.constants[tensor.values.name] = Constant(shape=sizes, learned=True, name=tensor.values.name)
+            self.t.constants[tensor.values.name] = Constant(shape=sizes, learned=prod(sizes), name=tensor.values.name)
         self._read_inputs(proto)
         self.stated = {info.name: shape for info in proto.value_info if (shape := _stated_shape(info))}
         makers = {output: node for node in proto.node for output in node.output if output}
@@ -179,7 +180,8 @@ class _Reader:
         sizes = tuple(tensor.dims)
         if len(sizes) > MAX_RANK or min(sizes, default=0) < 0:
             raise WorkloadError(f"tensor {name!r} has the impossible shape {shape_text(sizes)}")
-        constant = Constant(shape=sizes, learned=tensor.data_type in _FLOATS, name=name)
+        learned = prod(sizes) if tensor.data_type in _FLOATS else 0
+        constant = Constant(shape=sizes, learned=learned, name=name)
         if constant.elements > MAX_ELEMENTS:
             raise WorkloadError(
                 f"tensor {name!r} of shape {shape_text(sizes)} has {constant.elements:.3g} elements, "
@@ -221,6 +223,7 @@ class _Reader:
             outputs=list(proto.output),
             attributes=attributes,
             layer=self._layer_name(proto),
+            named=not self.by_torch,
         )
 
     def _layer_name(self, proto: Any) -> str:
@@ -264,7 +267,7 @@ class _Reader:
             }
             value = fold(node.type, given, attributes)
         origin = next((x for x in given if x is not None and x.name), None)
-        learned = any(x.learned for x in given if x is not None)
+        learned = sum(x.learned for x in given if x is not None)
         label = origin.name if origin is not None else ""
         if value is not None:
             t.constants[node.outputs[0]] = Constant(shape=value.shape, value=value, learned=learned, name=label)

@@ -25,13 +25,14 @@ class Constant:
     Attributes:
         shape: Its shape.
         value: Its values if they are known and few, else None.
-        learned: Whether it is, or is made of, a tensor of floating-point numbers that the model carries.
+        learned: Learned parameters that it is made of: the elements of a tensor of floating-point numbers that the
+            model carries, or of several; what a gather or an expansion repeats counts once.
         name: The tensor that the model carries and that it is, or is made of; empty if there is none.
     """
 
     shape: tuple[int, ...]
     value: np.ndarray | None = None
-    learned: bool = False
+    learned: int = 0
     name: str = ""
 
     @property
@@ -42,7 +43,7 @@ class Constant:
     @property
     def params(self) -> int:
         """Learned parameters; a single number is an attribute in disguise."""
-        return self.elements if self.learned and self.elements > 1 else 0
+        return self.learned if self.elements > 1 else 0
 
 
 def fold(kind: str, inputs: Sequence[Constant | None], attributes: Mapping[str, Any]) -> np.ndarray | None:

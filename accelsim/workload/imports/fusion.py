@@ -63,7 +63,7 @@ class _Fusion:
     def absorb(self, into: Step, *steps: Step) -> None:
         """Take steps out of the graph; their nodes belong to ``into``."""
         for step in steps:
-            into.absorbed += [(step.node, step.type), *step.absorbed]
+            into.absorbed += step.nodes
             self.gone.add(id(step))
 
     def self_gated(self, step: Step) -> bool:
@@ -161,7 +161,7 @@ def _drop_unused(graph: Graph) -> None:
     kept = []
     for step in reversed(graph.steps):
         if needed.isdisjoint(step.makes):
-            graph.folded += [(step.node, step.type), *step.absorbed]
+            graph.folded += step.nodes
             continue
         needed.update(step.reads)
         kept.append(step)

@@ -78,7 +78,8 @@ class _Lowering:
         """Lower every step."""
         for step in self.graph.steps:
             became, layer = self.lower(step)
-            self.records.append(NodeRecord(node=step.node, type=step.type, became=became, layer=layer))
+            if step.counted:
+                self.records.append(NodeRecord(node=step.node, type=step.type, became=became, layer=layer))
             self.records += [
                 NodeRecord(node=node, type=kind, became=Became.FOLDED, layer=layer) for node, kind in step.absorbed
             ]
@@ -100,10 +101,11 @@ class _Lowering:
         return became, out.name
 
     def _add(self, step: Step) -> tuple[Tensor, Became]:
-        block = step.name.rpartition("/")[0]
-        if not step.name and step.kind in BLOCK_KINDS:
+        wanted = step.name or step.alternative
+        block = wanted.rpartition("/")[0]
+        if not wanted and step.kind in BLOCK_KINDS:
             block = self.blocks[self.tensors[step.reads[0]].name]
-        name = self.unique(step.name) if step.name else self.numbered(step, block)
+        name = self.unique(wanted) if wanted else self.numbered(step, block)
         with self.b.scope(block) if block else nullcontext():
             out, became = LOWER[step.kind](self, step, name)
         self.blocks[out.name] = block
@@ -124,6 +126,7 @@ class _Lowering:
     def numbered(self, step: Step, block: str) -> str:
         """Return the next name of a step's kind in its block."""
         what = step.details["function"] if step.kind in ("unary", "binary", "move", "unknown") else step.kind
+        what = "slice" if what == "split" else what
         return self.next_name(f"{block}/{what}" if block else what)
 
     def next_name(self, stem: str) -> str:
@@ -337,7 +340,7 @@ def _split(low: _Lowering, step: Step, name: str) -> tuple[Tensor, Became]:
     x = low.map(step.reads[0]) if axis == 1 and len(sizes) in (3, 4) else low.read(step.reads[0])
     parts: list[Tensor] = []
     for index, (value, (start, stop)) in enumerate(zip(step.makes, step.details["bounds"], strict=True)):
-        part = name if index == 0 else low.next_name("split")
+        part = name if index == 0 else low.next_name("slice")
         if axis == 1 and len(sizes) in (3, 4):
             parts.append(low.b.slice_channels(x, start, stop, name=part))
         else:

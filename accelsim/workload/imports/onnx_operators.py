@@ -70,7 +70,7 @@ def _conv_at(t: Translation, node: Node, weight: int, bias: int, *, transposed: 
         groups=groups,
         bias=b is not None,
     )
-    step.name = parameter_path(w) or node.layer or parameter_path(b)
+    step.name = parameter_path(w, b)
     step.weights = (w.name,) if w.name else ()
 
 
@@ -214,7 +214,7 @@ def _batch_norm(t: Translation, node: Node) -> None:
     if scale is not None and scale.elements != shape[1]:
         raise node.wrong(f"scales {scale.elements} channels of {shape[1]}")
     step = t.add(node, "batch_norm", shape, reads=[node.inputs[0]])
-    step.name = parameter_path(scale, t.constant(node, 2)) or node.layer
+    step.name = parameter_path(scale, t.constant(node, 2))
 
 
 @operator("LayerNormalization", "InstanceNormalization", "GroupNormalization", "RMSNormalization")
@@ -223,7 +223,7 @@ def _layer_norm(t: Translation, node: Node) -> None:
     given = t.constant_inputs(node)
     step = t.add(node, "layer_norm", t.shape(node, 0), reads=t.dynamic(node)[:1], function=function)
     step.params = sum(constant.params for constant in given)
-    step.name = parameter_path(*given) or node.layer
+    step.name = parameter_path(*given)
 
 
 @operator("LRN")
@@ -257,7 +257,7 @@ UNARY = {
 def _unary(t: Translation, node: Node) -> None:
     step = t.add(node, "unary", t.shape(node, 0), reads=[node.inputs[0]], function=UNARY[node.type])
     slopes = t.constant_inputs(node) if node.type == "PRelu" else []
-    step.params = sum(slope.elements for slope in slopes if slope.learned)
+    step.params = sum(slope.params for slope in slopes)
     step.name = parameter_path(*slopes)
 
 

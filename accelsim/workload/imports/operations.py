@@ -118,11 +118,13 @@ class Step:
         makes: Values that it makes.
         node: Name of the model's node, for messages.
         type: The node's operator.
-        name: Name for its layer, with slashes between blocks; empty: it is counted.
+        name: Name for its layer, with slashes between blocks: the path of its parameters.
+        alternative: Name for its layer if its parameters have none; empty: it is counted.
         details: Attributes by kind.
         params: Learned parameters that are neither weights nor bias nor a batch norm's.
         weights: Names of the tensors that hold its weights.
         absorbed: Nodes, as (name, operator), that were folded into this one.
+        counted: Whether it stands for its node; of a node that is several steps, one does.
     """
 
     kind: str
@@ -131,10 +133,17 @@ class Step:
     node: str
     type: str
     name: str = ""
+    alternative: str = ""
     details: dict[str, Any] = field(default_factory=dict)
     params: int = 0
     weights: tuple[str, ...] = ()
     absorbed: list[tuple[str, str]] = field(default_factory=list)
+    counted: bool = True
+
+    @property
+    def nodes(self) -> list[tuple[str, str]]:
+        """The nodes, as (name, operator), that it stands for."""
+        return [*([(self.node, self.type)] if self.counted else []), *self.absorbed]
 
 
 @dataclass(kw_only=True)

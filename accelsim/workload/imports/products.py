@@ -31,7 +31,7 @@ def add_linear(
     step = t.add(
         node, "linear", made, reads=[value], in_features=in_features, features=features, bias=bias is not None
     )
-    step.name = parameter_path(weights) or parameter_path(bias) or node.layer
+    step.name = parameter_path(weights, bias)
     step.weights = (weights.name,) if weights.name else ()
 
 

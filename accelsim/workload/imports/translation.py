@@ -13,6 +13,9 @@ from accelsim.errors import WorkloadError
 from accelsim.workload.imports.constants import Constant
 from accelsim.workload.imports.operations import Graph, Step, checked_shape, shape_text
 
+WITH_PARAMETERS = frozenset({"conv", "conv_transpose", "linear", "batch_norm", "layer_norm"})
+"""Kinds of steps that have parameters."""
+
 MAX_RANK = 16
 """Most axes of a tensor."""
 
@@ -27,7 +30,8 @@ class Node:
         inputs: Names of its inputs; empty where an optional one is left out.
         outputs: Names of its outputs; empty where one is not wanted.
         attributes: Plain values; tensors are ``Constant``.
-        layer: What its layer is to be called if its weights have no name; empty: it is counted.
+        layer: What its layer is to be called if its parameters have no name; empty: it is counted.
+        named: Whether that holds for layers without parameters too; PyTorch's are counted.
     """
 
     name: str
@@ -36,6 +40,7 @@ class Node:
     outputs: Sequence[str]
     attributes: Mapping[str, Any] = field(default_factory=dict)
     layer: str = ""
+    named: bool = False
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return an attribute."""
@@ -115,6 +120,7 @@ class Translation:
             makes=[output],
             node=node.name,
             type=node.type,
+            alternative=node.layer if node.named or kind in WITH_PARAMETERS else "",
             details=details,
         )
         self.graph.steps.append(step)
