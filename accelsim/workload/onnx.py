@@ -21,7 +21,7 @@ from accelsim.workload.imports.constants import MAX_VALUES, Constant, fold
 from accelsim.workload.imports.lowering import to_network
 from accelsim.workload.imports.onnx_file import OnnxFile, onnx_package, read_onnx
 from accelsim.workload.imports.onnx_operators import OPERATORS
-from accelsim.workload.imports.operations import MAX_ELEMENTS, Graph, Imported, checked_shape, shape_text
+from accelsim.workload.imports.operations import MAX_ELEMENTS, Graph, Imported, checked_shape, printable, shape_text
 from accelsim.workload.imports.translation import MAX_RANK, Node, Translation
 
 DOMAINS = ("", "ai.onnx", "com.microsoft")
@@ -68,8 +68,8 @@ def import_onnx(
         reader = _Reader(file, name or Path(shown).stem, input_shape, dims or {}, strict)
         return to_network(reader.read())
     except WorkloadError as wrong:
-        text = str(wrong)
-        raise WorkloadError(text if text.startswith(shown) else f"{shown}: {text}") from None
+        text = str(wrong).removeprefix(f"{shown}: ")
+        raise WorkloadError(f"{shown}: {printable(text)}") from None
     except UnicodeDecodeError:
         raise WorkloadError(f"{shown}: is not an ONNX model, or is damaged: a name is not UTF-8 text") from None
     except RecursionError:
@@ -175,12 +175,12 @@ class _Reader:
                 )
         return checked_shape(f"input {info.name!r}", sizes)
 
-    def _constant(self, tensor: Any, name: str) -> Constant:
-        """Return a tensor that the file carries."""
+    def _constant(self, tensor: Any, name: str, *, in_node: bool = False) -> Constant:
+        """Return a tensor that the file carries; PyTorch keeps nothing learned in a node."""
         sizes = tuple(tensor.dims)
         if len(sizes) > MAX_RANK or min(sizes, default=0) < 0:
             raise WorkloadError(f"tensor {name!r} has the impossible shape {shape_text(sizes)}")
-        learned = prod(sizes) if tensor.data_type in _FLOATS else 0
+        learned = prod(sizes) if tensor.data_type in _FLOATS and not (self.by_torch and in_node) else 0
         constant = Constant(shape=sizes, learned=learned, name=name)
         if constant.elements > MAX_ELEMENTS:
             raise WorkloadError(
@@ -246,7 +246,7 @@ class _Reader:
         if attribute.type == 3:
             return attribute.s.decode("utf-8", "replace")
         if attribute.type == 4:
-            return self._constant(attribute.t, attribute.t.name or "")
+            return self._constant(attribute.t, attribute.t.name or "", in_node=True)
         return None
 
     def _fold(self, node: Node, known: bool) -> None:

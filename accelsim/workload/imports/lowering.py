@@ -21,6 +21,7 @@ from accelsim.workload.imports.operations import (
     Step,
     image_shape,
     image_sizes,
+    printable,
 )
 from accelsim.workload.imports.transposed import phases
 from accelsim.workload.layer import Shape, conv_output_size
@@ -101,7 +102,7 @@ class _Lowering:
         return became, out.name
 
     def _add(self, step: Step) -> tuple[Tensor, Became]:
-        wanted = step.name or step.alternative
+        wanted = printable(step.name or step.alternative, 100)
         block = wanted.rpartition("/")[0]
         if not wanted and step.kind in BLOCK_KINDS:
             block = self.blocks[self.tensors[step.reads[0]].name]
@@ -116,7 +117,7 @@ class _Lowering:
 
     def unique(self, name: str) -> str:
         """Return ``name``, with a number if it is taken."""
-        candidate = name
+        name = candidate = printable(name, 120)
         while candidate in self.names:
             self.counts[name] += 1
             candidate = f"{name}_{self.counts[name] + 1}"

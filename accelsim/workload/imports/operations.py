@@ -29,6 +29,7 @@ move, unknown      function
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -195,6 +196,12 @@ def checked_shape(what: str, sizes: Sequence[int]) -> tuple[int, ...]:
             f"{what} of shape {shape_text(sizes)} has {prod(sizes):.3g} elements, at most {MAX_ELEMENTS:.0e} are read"
         )
     return tuple(sizes)
+
+
+def printable(text: str, most: int = 400) -> str:
+    """Return text from a model fit for one line of a terminal: what is not printable ASCII becomes a question mark."""
+    clean = re.sub(r"[^\x20-\x7e]", "?", text)
+    return clean if len(clean) <= most else f"{clean[: most - 3]}..."
 
 
 def shape_text(sizes: Sequence[int]) -> str:
