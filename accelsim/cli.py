@@ -62,9 +62,7 @@ def _import_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options of importing a model; they arrive together as ``importing``."""
 
     @functools.wraps(command)
-    def collected(
-        *arguments: Any, input_shape: str | None, dim: tuple[str, ...], strict: bool, **options: Any
-    ) -> None:
+    def collected(*arguments: Any, input_shape: str | None, dim: tuple[str, ...], strict: bool, **options: Any) -> None:
         sizes = (entry.partition("=") for entry in dim)
         given = {
             "input_shape": None if input_shape is None else [_size(size) for size in input_shape.split("x")],
@@ -146,9 +144,7 @@ def import_command(
 @_import_options
 @click.option("--out", type=click.Path(), help="Folder for tables, plots and a manifest.")
 @click.option("--format", "format_", type=FORMATS, default="table", show_default=True, help="What to print.")
-def run(
-    network: str, hardware: str, out: str | None, format_: str, importing: dict[str, Any], **options: Any
-) -> None:
+def run(network: str, hardware: str, out: str | None, format_: str, importing: dict[str, Any], **options: Any) -> None:
     """Run NETWORK on an accelerator and print a row per layer.
 
     NETWORK is a name, a YAML or ONNX file, a family, or package.module:factory of a PyTorch module, whose code is run.

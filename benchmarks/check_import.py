@@ -31,8 +31,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-
-
 from accelsim.workload.batch_norm import fold_batch_norms
 from accelsim.workload.imports.operations import Imported
 from accelsim.workload.layer import Op
@@ -41,7 +39,6 @@ from accelsim.workload.network import Network
 from accelsim.workload.onnx import import_onnx
 from accelsim.workload.pytorch import import_torch
 from tests.zoo_digest import layer_line
-
 
 
 @dataclass(frozen=True)

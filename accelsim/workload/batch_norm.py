@@ -23,7 +23,5 @@ def fold_batch_norms(network: Network) -> Network:
     layers = tuple(
         replace(layer, bias=True) if layer.name in biased else layer for layer in network if layer.name not in gone
     )
-    inputs = {
-        layer.name: tuple(source.get(name, name) for name in network.inputs[layer.name]) for layer in layers
-    }
+    inputs = {layer.name: tuple(source.get(name, name) for name in network.inputs[layer.name]) for layer in layers}
     return replace(network, layers=layers, inputs=inputs)

@@ -11,7 +11,15 @@ class GraphBuilder(NetworkBuilder):
     """Builds a network from layers that name their shapes; a map's words may be read in another shape."""
 
     def matmul(
-        self, x: Tensor, factor: Tensor, rows: int, inner: int, columns: int, *, groups: int = 1, name: str | None = None
+        self,
+        x: Tensor,
+        factor: Tensor,
+        rows: int,
+        inner: int,
+        columns: int,
+        *,
+        groups: int = 1,
+        name: str | None = None,
     ) -> Tensor:
         """Product of two maps, in each of ``groups`` groups ``rows`` x ``inner`` by ``inner`` x ``columns``.
 
@@ -77,9 +85,7 @@ class GraphBuilder(NetworkBuilder):
             raise WorkloadError(f"layer {resolved}: its inputs have more words than its output of {shape}")
         return self._move(Op.INTERLEAVE, tensors, shape, name)
 
-    def move(
-        self, *tensors: Tensor, shape: Shape, function: str, params: int = 0, name: str | None = None
-    ) -> Tensor:
+    def move(self, *tensors: Tensor, shape: Shape, function: str, params: int = 0, name: str | None = None) -> Tensor:
         """Any other operation: reads its inputs once and writes its output."""
         return self._move(Op.MOVE, tensors, shape, name, detail=function, params_other=params)
 

@@ -88,7 +88,7 @@ class MatmulSpec(LayerSpec, tag=Op.MATMUL.value):
 
     def add(self, b: GraphBuilder, tensors: Sequence[Tensor]) -> Tensor:
         """Add the layer to a network."""
-        return b.matmul(*tensors, self.rows, self.inner, self.columns, groups=self.groups, name=self.name)
+        return b.matmul(tensors[0], tensors[1], self.rows, self.inner, self.columns, groups=self.groups, name=self.name)
 
 
 class MaxPoolSpec(LayerSpec, tag=Op.MAX_POOL.value):
@@ -310,9 +310,7 @@ class MoveSpec(ReshapeSpec, tag=Op.MOVE.value):
 
     def add(self, b: GraphBuilder, tensors: Sequence[Tensor]) -> Tensor:
         """Add the layer to a network."""
-        return b.move(
-            *tensors, shape=Shape(*self.shape), function=self.function, params=self.params, name=self.name
-        )
+        return b.move(*tensors, shape=Shape(*self.shape), function=self.function, params=self.params, name=self.name)
 
 
 AnyLayerSpec = (

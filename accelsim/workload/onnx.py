@@ -35,6 +35,21 @@ _NUMPY_TYPES: Mapping[int, str] = {
 
 _FLOATS = frozenset({1, 10, 11, 16})
 
+_INT, _INTS = 2, 7
+_ATTRIBUTE_TYPES: Mapping[str, int] = {
+    **dict.fromkeys(("group", "axis", "keepdims", "ceil_mode", "transA", "transB", "allowzero", "blocksize", "k"), _INT),
+    **dict.fromkeys(("noop_with_empty_axes", "start", "end", "to"), _INT),
+    **dict.fromkeys(("strides", "dilations", "pads", "kernel_shape", "perm", "axes", "starts", "ends", "split"), _INTS),
+    **dict.fromkeys(("output_padding", "output_shape", "shape", "value_ints"), _INTS),
+    **dict.fromkeys(("auto_pad", "equation"), 3),
+    **dict.fromkeys(("min", "max", "value_float"), 1),
+    "value_int": _INT,
+    "value_floats": 6,
+    "scales": 6,
+    "value": 4,
+}
+"""ONNX's number of the type that each attribute has to have where it is read."""
+
 assert onnx_moves.REDUCTIONS  # its import registers the operators that move data
 
 
@@ -129,9 +144,7 @@ class _Reader:
         newest = onnx_package().defs.onnx_opset_version()
         for entry in self.file.model.opset_import:
             if entry.domain in ("", "ai.onnx") and not 1 <= entry.version <= newest:
-                raise WorkloadError(
-                    f"uses version {entry.version} of the ONNX operators; 1 to {newest} are known here"
-                )
+                raise WorkloadError(f"uses version {entry.version} of the ONNX operators; 1 to {newest} are known here")
 
     def _read_inputs(self, proto: Any) -> None:
         """Define the inputs that no initialiser gives."""
@@ -205,7 +218,7 @@ class _Reader:
         if not any(node.outputs):
             raise node.wrong("makes nothing")
         known = proto.domain in DOMAINS
-        if known and node.type in ("Constant", "Shape") or not t.dynamic(node):
+        if (known and node.type in ("Constant", "Shape")) or not t.dynamic(node):
             self._fold(node, known)
             t.graph.folded.append((node.name, node.type))
         elif known and node.type in OPERATORS and node.outputs[0]:
@@ -214,8 +227,13 @@ class _Reader:
             self._unknown(node)
 
     def _node(self, proto: Any, index: int) -> Node:
-        attributes = {attribute.name: self._attribute(attribute) for attribute in proto.attribute}
         name = proto.name or f"#{index + 1}"
+        attributes = {}
+        for attribute in proto.attribute:
+            wanted = _ATTRIBUTE_TYPES.get(attribute.name, attribute.type)
+            if proto.domain in DOMAINS and attribute.type != wanted:
+                raise WorkloadError(f"node {name} ({proto.op_type}): attribute {attribute.name} has the wrong type")
+            attributes[attribute.name] = self._attribute(attribute)
         return Node(
             name=name[:200],
             type=(proto.op_type or "?")[:80],
@@ -281,7 +299,7 @@ class _Reader:
         scratch = Translation(Graph(name="", inputs=[], outputs=[], shapes={}))
         unknown = {name for name, x in zip(node.inputs, given, strict=True) if x is not None and x.value is None}
         for name in node.inputs:
-            if name in (unknown or node.inputs[:1]):
+            if name and name in (unknown or node.inputs[:1]):
                 scratch.graph.shapes[name] = self.t.constants[name].shape
             elif name:
                 scratch.constants[name] = self.t.constants[name]

@@ -71,7 +71,9 @@ def import_torch(
     if not isinstance(module, torch.nn.Module):
         raise WorkloadError(f"expected a torch.nn.Module, got {type(module).__name__}")
     label = name or type(module).__name__
-    shapes = [input_shape] if not input_shape or isinstance(input_shape[0], int) else list(input_shape)
+    shapes: list[Any] = list(input_shape)
+    if not shapes or isinstance(shapes[0], int):
+        shapes = [shapes]
     sizes = [checked_shape(f"input {index + 1} of {label}", (1, *shape)) for index, shape in enumerate(shapes)]
     program = _export(torch, module, label, sizes)
     return to_network(_Reader(program, label, strict).read())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from math import prod
 from typing import Any
 
@@ -84,18 +85,18 @@ def _unsqueeze(v: Values, a: Attributes) -> np.ndarray:
     rank = v[0].ndim + len(axes)
     if rank > 16:
         raise ValueError
-    return np.expand_dims(v[0], tuple(axis % rank for axis in axes))
+    return np.asarray(np.expand_dims(v[0], tuple(axis % rank for axis in axes)))
 
 
 def _squeeze(v: Values, a: Attributes) -> np.ndarray:
     axes = _axes(v, a)
-    return np.squeeze(v[0], tuple(axes) if axes else None)
+    return np.asarray(np.squeeze(v[0], tuple(axes) if axes else None))
 
 
 def _gather(v: Values, a: Attributes) -> np.ndarray | None:
     if v[1].size * max(1, v[0].size) > MAX_VALUES * 16:
         return None
-    return np.take(v[0], v[1].astype(np.int64), axis=a.get("axis", 0))
+    return np.asarray(np.take(v[0], v[1].astype(np.int64), axis=a.get("axis", 0)))
 
 
 def _slice(v: Values, a: Attributes) -> np.ndarray:
@@ -169,11 +170,18 @@ def _reduce(function: Callable[..., Any]) -> Callable[[Values, Attributes], Any]
 
 def _two(function: Callable[[Any, Any], Any]) -> Callable[[Values, Attributes], Any]:
     def compute(v: Values, _: Attributes) -> Any:
-        if prod(np.broadcast_shapes(v[0].shape, v[1].shape)) > MAX_VALUES:
-            return None
-        return function(v[0], v[1])
+        return function(v[0], v[1]) if _fits(v) else None
 
     return compute
+
+
+def _several(function: Callable[[Any, Any], Any]) -> Callable[[Values, Attributes], Any]:
+    return lambda v, _: reduce(function, v) if _fits(v) else None
+
+
+def _fits(v: Values) -> bool:
+    """Tell whether tensors that are broadcast against each other stay small."""
+    return prod(np.broadcast_shapes(*(x.shape for x in v))) <= MAX_VALUES
 
 
 def _one(function: Callable[[Any], Any]) -> Callable[[Values, Attributes], Any]:
@@ -198,8 +206,9 @@ _FOLD: dict[str, Callable[[Values, Attributes], Any]] = {
     "Div": lambda v, a: _two(lambda *_: _divide(v, a))(v, a),
     "Mod": _two(np.mod),
     "Pow": _two(lambda x, y: np.power(x.astype(np.float64), y).astype(x.dtype)),
-    "Max": _two(np.maximum),
-    "Min": _two(np.minimum),
+    "Max": _several(np.maximum),
+    "Min": _several(np.minimum),
+    "Sum": _several(np.add),
     "Equal": _two(np.equal),
     "Less": _two(np.less),
     "Greater": _two(np.greater),
@@ -216,7 +225,7 @@ _FOLD: dict[str, Callable[[Values, Attributes], Any]] = {
     "Sqrt": _one(np.sqrt),
     "Exp": _one(np.exp),
     "Reciprocal": _one(lambda x: 1 / x),
-    "Where": lambda v, _: np.where(v[0], v[1], v[2]) if max(x.size for x in v) <= MAX_VALUES // 8 else None,
+    "Where": lambda v, _: np.where(v[0], v[1], v[2]) if _fits(v) else None,
     "Range": _range,
     "ConstantOfShape": _full,
     "Expand": _expand,

@@ -163,6 +163,10 @@ def _drop_unused(graph: Graph) -> None:
         if needed.isdisjoint(step.makes):
             graph.folded += step.nodes
             continue
+        wanted = [index for index, value in enumerate(step.makes) if value in needed]
+        if "bounds" in step.details:
+            step.details["bounds"] = tuple(step.details["bounds"][index] for index in wanted)
+        step.makes = [step.makes[index] for index in wanted]
         needed.update(step.reads)
         kept.append(step)
     graph.steps = kept[::-1]

@@ -30,6 +30,9 @@ from accelsim.workload.network import INPUT, Tensor
 BLOCK_KINDS = frozenset({"unary", "binary", "batch_norm"})
 """Kinds that, without a name of their own, belong to the block of what they read first."""
 
+MAX_PHASES = 4096
+"""Most ordinary convolutions that one transposed convolution becomes; a stride of 32 makes 1024."""
+
 JOINED = {"add": "add", "sub": "add", "mul": "mul", "div": "mul"}
 """Builder's call for each function of two maps; others are data movement."""
 
@@ -133,7 +136,8 @@ class _Lowering:
     def next_name(self, stem: str) -> str:
         """Return ``stem`` with the next number that gives a name not yet taken."""
         self.counts[f"#{stem}"] += 1
-        return self.unique(f"{stem}{self.counts[f'#{stem}']}")
+        gap = "_" if stem[-1:].isdigit() else ""
+        return self.unique(f"{stem}{gap}{self.counts[f'#{stem}']}")
 
     def shape(self, value: str) -> Shape:
         """Return a value's shape for one image."""
@@ -191,12 +195,13 @@ def _conv_transpose(low: _Lowering, step: Step, name: str) -> tuple[Tensor, Beca
     x = low.map(step.reads[0])
     made = low.graph.shapes[step.makes[0]]
     shape = Shape(d["channels"], *((1, made[2]) if len(made) == 3 else made[2:4]))
-    stem = name
+    if prod(d["stride"]) > MAX_PHASES:
+        raise WorkloadError(f"stride {d['stride']} makes more than {MAX_PHASES} convolutions of it")
     parts: list[Tensor] = []
     for label, phase in phases(d, (x.shape.height, x.shape.width), (shape.height, shape.width)):
         source = x
         if phase.crop != (x.shape.height, x.shape.width):
-            source = low.b.slice(x, Shape(x.channels, *phase.crop), name=low.unique(f"{stem}/crop{label}"))
+            source = low.b.slice(x, Shape(x.channels, *phase.crop), name=low.unique(f"{name}/crop{label}"))
             low.blocks[source.name] = ""
         parts.append(
             low.b.conv(
@@ -207,14 +212,14 @@ def _conv_transpose(low: _Lowering, step: Step, name: str) -> tuple[Tensor, Beca
                 dilation=phase.dilation,
                 groups=d["groups"],
                 bias=d["bias"] and not parts,  # one bias for all phases
-                name=low.unique(f"{stem}/phase{label}"),
+                name=low.unique(f"{name}/phase{label}"),
             )
         )
         low.blocks[parts[-1].name] = ""
         low.weights[parts[-1].name] = step.weights
     if len(parts) == 1 and parts[0].shape == shape:
         return parts[0], Became.ARRAY
-    return low.b.interleave(*parts, shape=shape, name=low.unique(f"{stem}/interleave")), Became.ARRAY
+    return low.b.interleave(*parts, shape=shape, name=low.unique(f"{name}/interleave")), Became.ARRAY
 
 
 def _linear(low: _Lowering, step: Step, name: str) -> tuple[Tensor, Became]:
@@ -239,7 +244,7 @@ def _matmul(low: _Lowering, step: Step, name: str) -> tuple[Tensor, Became]:
     else:
         needs = (Shape(groups * inner, rows, 1), Shape(groups * columns, inner, 1))
         factors = [_expanded(low, x, need) for x, need in zip(factors, needs, strict=True)]
-    return low.b.matmul(*factors, rows, inner, columns, groups=groups, name=name), Became.ARRAY
+    return low.b.matmul(factors[0], factors[1], rows, inner, columns, groups=groups, name=name), Became.ARRAY
 
 
 def _expanded(low: _Lowering, x: Tensor, shape: Shape) -> Tensor:
@@ -259,7 +264,7 @@ def _pool(low: _Lowering, step: Step, name: str) -> tuple[Tensor, Became]:
     wanted = (1, made[2]) if len(made) == 3 else tuple(made[2:4])
     pads = d["padding"]
     floor = tuple(
-        conv_output_size(step.node, size, d["kernel"][axis], d["stride"][axis], *pads[2 * axis : 2 * axis + 2], 1)
+        conv_output_size(step.node, size, d["kernel"][axis], d["stride"][axis], pads[2 * axis], pads[2 * axis + 1], 1)
         for axis, size in enumerate((x.shape.height, x.shape.width))
     )
     out = build(x, d["kernel"], stride=d["stride"], padding=pads, ceil_mode=floor != wanted, name=name)

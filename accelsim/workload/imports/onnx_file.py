@@ -100,7 +100,7 @@ def read_onnx(path: str) -> OnnxFile:
         try:
             walker = _Walker(data, payloads)
             stripped = walker.message(0, len(data), "model", 0)
-        except _Broken as wrong:
+        except _BrokenError as wrong:
             raise WorkloadError(f"{path}: is not an ONNX model, or is damaged: {wrong}") from None
     model = onnx.ModelProto()
     try:
@@ -127,7 +127,7 @@ def read_chunks(file: OnnxFile, payload: Payload, chunk_bytes: int = 1 << 24) ->
             yield np.frombuffer(piece, dtype=np.uint8)
 
 
-class _Broken(Exception):
+class _BrokenError(Exception):
     """The bytes are no protocol-buffer message."""
 
 
@@ -147,7 +147,9 @@ class _mapped:  # noqa: N801 - used like a function
                     raise WorkloadError(f"{path}: is empty")
                 self._map = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         except FileNotFoundError:
-            raise WorkloadError(f"{path}: no such file{did_you_mean(os.path.basename(path), _neighbours(path))}") from None
+            raise WorkloadError(
+                f"{path}: no such file{did_you_mean(os.path.basename(path), _neighbours(path))}"
+            ) from None
         except IsADirectoryError:
             raise WorkloadError(f"{path}: is a directory, expected an ONNX file") from None
         except OSError as wrong:
@@ -180,7 +182,7 @@ class _Walker:
     def message(self, start: int, stop: int, kind: str, depth: int) -> bytes:
         """Return the bytes of the message from ``start`` to ``stop``, large payloads left out."""
         if depth > MAX_DEPTH:
-            raise _Broken("its messages are nested too deeply")
+            raise _BrokenError("its messages are nested too deeply")
         if kind == "tensor":
             return self._tensor(start, stop)
         nested = _NESTED[kind]
@@ -211,7 +213,9 @@ class _Walker:
     def _copy(self, begin: int, end: int) -> bytes:
         self.copied += end - begin
         if self.copied > MAX_STRUCTURE_BYTES:
-            raise _Broken(f"it holds more than {MAX_STRUCTURE_BYTES / 1e6:.0f} MB beside the values of its tensors")
+            raise _BrokenError(
+                f"it holds more than {MAX_STRUCTURE_BYTES / 1e6:.0f} MB beside the values of its tensors"
+            )
         return bytes(self.data[begin:end])
 
     def _fields(self, start: int, stop: int) -> Iterator[tuple[int, int, int | None, int]]:
@@ -220,7 +224,7 @@ class _Walker:
         while place < stop:
             self.fields += 1
             if self.fields > MAX_FIELDS:
-                raise _Broken(f"it has more than {MAX_FIELDS} fields")
+                raise _BrokenError(f"it has more than {MAX_FIELDS} fields")
             begin = place
             key, place = self._read_varint(place, stop)
             body, wire = None, key & 7
@@ -234,9 +238,9 @@ class _Walker:
                 length, body = self._read_varint(place, stop)
                 place = body + length
             else:
-                raise _Broken(f"byte {begin} begins no field")
+                raise _BrokenError(f"byte {begin} begins no field")
             if place > stop or not key >> 3:
-                raise _Broken(f"the field at byte {begin} runs past the end of what holds it")
+                raise _BrokenError(f"the field at byte {begin} runs past the end of what holds it")
             yield key >> 3, begin, body, place
 
     def _read_varint(self, place: int, stop: int) -> tuple[int, int]:
@@ -248,7 +252,7 @@ class _Walker:
             if byte < 0x80:
                 return value, place
             shift += 7
-        raise _Broken(f"a number at byte {place} has no end")
+        raise _BrokenError(f"a number at byte {place} has no end")
 
 
 def _varint(value: int) -> bytes:

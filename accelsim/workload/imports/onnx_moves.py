@@ -239,7 +239,8 @@ def _resize(t: Translation, node: Node) -> None:
         given = node.get("scales")
         for index in (2, 1):
             constant = t.constant(node, index)
-            if given is None and constant is not None and constant.value is not None and constant.elements == len(shape):
+            known = constant is not None and constant.value is not None and constant.elements == len(shape)
+            if given is None and known and constant is not None and constant.value is not None:
                 given = [float(scale) for scale in constant.value.ravel()]
         if given is None or len(given) != len(shape):
             raise node.wrong("neither its sizes nor its scales are known")

@@ -28,9 +28,7 @@ def add_linear(
         bias = None if bias.elements == 1 else bias
         if bias is not None:
             raise node.wrong(f"adds {bias.elements} biases to {features} features")
-    step = t.add(
-        node, "linear", made, reads=[value], in_features=in_features, features=features, bias=bias is not None
-    )
+    step = t.add(node, "linear", made, reads=[value], in_features=in_features, features=features, bias=bias is not None)
     step.name = parameter_path(weights, bias)
     step.weights = (weights.name,) if weights.name else ()
 
@@ -55,7 +53,8 @@ def add_einsum(t: Translation, node: Node, equation: str) -> None:
     match = re.fullmatch(r"([A-Za-z]+),([A-Za-z]+)->([A-Za-z]*)", equation.replace(" ", ""))
     if match is None or len(node.inputs) != 2 or any(len(set(part)) != len(part) for part in match.groups()):
         raise node.wrong(f"equation {equation[:60]!r} is not a product of two tensors")
-    labels, sizes = match.groups(), {}
+    labels = match.groups()
+    sizes: dict[str, int] = {}
     for index in range(2):
         shape = t.shape(node, index)
         if len(shape) != len(labels[index]):

@@ -158,7 +158,8 @@ def _addmm(t: Translation, call: Call) -> None:
 
 @aten("matmul", "mm", "bmm", "mv", "dot")
 def _matmul(t: Translation, call: Call) -> None:
-    node = call.tensors(*[name for name in ("self", "mat1", "mat2", "other", "vec", "tensor") if name in call.arguments])
+    factors = ("self", "mat1", "mat2", "other", "vec", "tensor")
+    node = call.tensors(*[name for name in factors if name in call.arguments])
     a, b = t.shape(node, 0), t.shape(node, 1)
     rows, inner = (1, a[0]) if len(a) == 1 else a[-2:]
     columns = 1 if len(b) == 1 else b[-1]
@@ -278,12 +279,13 @@ def _softmax(t: Translation, call: Call) -> None:
 
 
 UNARY = {
-    name: name
-    for name in (
-        "relu relu6 leaky_relu elu selu celu sigmoid silu gelu mish softplus tanh erf exp log sqrt rsqrt reciprocal "
-        "neg abs floor ceil round sign sin cos logical_not log_sigmoid"
-    ).split()
-} | {"hardswish": "hard_swish", "hardsigmoid": "hard_sigmoid", "softsign": "softsign"}
+    "relu": "relu", "relu6": "relu6", "leaky_relu": "leaky_relu", "elu": "elu", "selu": "selu", "celu": "celu",
+    "sigmoid": "sigmoid", "silu": "silu", "gelu": "gelu", "mish": "mish", "softplus": "softplus", "tanh": "tanh",
+    "erf": "erf", "exp": "exp", "log": "log", "sqrt": "sqrt", "rsqrt": "rsqrt", "reciprocal": "reciprocal",
+    "neg": "neg", "abs": "abs", "floor": "floor", "ceil": "ceil", "round": "round", "sign": "sign", "sin": "sin",
+    "cos": "cos", "logical_not": "not", "log_sigmoid": "log_sigmoid", "hardswish": "hard_swish",
+    "hardsigmoid": "hard_sigmoid", "softsign": "softsign",
+}  # fmt: skip
 """Functions of each element, by operator."""
 
 
@@ -336,10 +338,10 @@ def _binary(t: Translation, call: Call) -> None:
 
 
 SAME_WORDS = (
-    "view reshape flatten unflatten squeeze unsqueeze contiguous clone dropout feature_dropout alpha_dropout detach "
-    "alias to _to_copy type_as expand_as _unsafe_view view_as reshape_as lift_fresh_copy lift_fresh copy "
-    "_assert_tensor_metadata identity stochastic_depth expand flatten_dense_tensors unfold_view"
-).split()
+    "view", "_unsafe_view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "contiguous", "clone", "dropout",
+    "feature_dropout", "alpha_dropout", "detach", "alias", "to", "_to_copy", "type_as", "expand", "expand_as",
+    "view_as", "reshape_as", "lift_fresh_copy", "lift_fresh",
+)  # fmt: skip
 """Operators that only rename the words of a tensor, as long as there are as many."""
 
 
@@ -425,7 +427,8 @@ def _mean(t: Translation, call: Call) -> None:
     add_reduction(t, node, function, shape, axes or range(len(shape)), keep=bool(call.get("keepdim", False)))
 
 
-@aten("upsample_nearest2d", "upsample_bilinear2d", "upsample_bicubic2d", "_upsample_nearest_exact2d", "upsample_nearest1d")
+@aten("upsample_nearest1d", "upsample_nearest2d", "upsample_bilinear2d", "upsample_bicubic2d")
+@aten("_upsample_nearest_exact2d")
 def _resize(t: Translation, call: Call) -> None:
     t.add(call.node, "resize", call.made[0])
 
@@ -474,7 +477,7 @@ def _roll(t: Translation, call: Call) -> None:
 
 
 SHAPE_ONLY = frozenset(
-    "new_zeros new_ones new_full new_empty zeros_like ones_like full_like empty_like sym_size".split()
+    {"new_zeros", "new_ones", "new_full", "new_empty", "zeros_like", "ones_like", "full_like", "empty_like"}
 )
 """Operators that read nothing of a tensor but its shape: what they make is a constant."""
 

@@ -8,6 +8,10 @@ from typing import Any, NamedTuple
 from accelsim.workload.imports.translation import Node
 
 
+MAX_STEP = 1 << 16
+"""Largest kernel, stride, dilation or padding that is believed."""
+
+
 class WindowSpec(NamedTuple):
     """A window over height and width; a row of pixels is a map of height 1.
 
@@ -54,8 +58,8 @@ def per_axis(node: Node, what: str, value: Any, count: int, default: int, least:
         WorkloadError: There are more or fewer, or one is too small.
     """
     numbers = [default] * count if value is None else [int(number) for number in value]
-    if len(numbers) != count or min(numbers) < least:
-        raise node.wrong(f"{what} {numbers} of a window with {count} axes")
+    if len(numbers) != count or min(numbers) < least or max(numbers) > MAX_STEP:
+        raise node.wrong(f"{what} {numbers[:8]} of a window with {count} axes; each {least} to {MAX_STEP}")
     return numbers
 
 
@@ -185,5 +189,3 @@ def _flat(
         padding=(*edges[0], *edges[1]),
         made=tuple(made),
     )
-
-
