@@ -41,7 +41,8 @@ def model(
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
         [numpy_helper.from_array(value, name) for name, value in (constants or {}).items()],
         value_info=[
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)) for name, shape in (stated or {}).items()
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape))
+            for name, shape in (stated or {}).items()
         ],
     )
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], producer_name=producer)

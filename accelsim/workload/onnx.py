@@ -37,7 +37,9 @@ _FLOATS = frozenset({1, 10, 11, 16})
 
 _INT, _INTS = 2, 7
 _ATTRIBUTE_TYPES: Mapping[str, int] = {
-    **dict.fromkeys(("group", "axis", "keepdims", "ceil_mode", "transA", "transB", "allowzero", "blocksize", "k"), _INT),
+    **dict.fromkeys(
+        ("group", "axis", "keepdims", "ceil_mode", "transA", "transB", "allowzero", "blocksize", "k"), _INT
+    ),
     **dict.fromkeys(("noop_with_empty_axes", "start", "end", "to"), _INT),
     **dict.fromkeys(("strides", "dilations", "pads", "kernel_shape", "perm", "axes", "starts", "ends", "split"), _INTS),
     **dict.fromkeys(("output_padding", "output_shape", "shape", "value_ints"), _INTS),

@@ -12,12 +12,9 @@ import mmap
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from accelsim.errors import MissingExtraError, WorkloadError, did_you_mean
-
-if TYPE_CHECKING:
-    import numpy as np
 
 KEPT_BYTES = 4096
 """Largest values that are read: shapes, axes and other small constants are far below."""
@@ -110,21 +107,6 @@ def read_onnx(path: str) -> OnnxFile:
     if not model.HasField("graph") or not model.ir_version:
         raise WorkloadError(f"{path}: is not an ONNX model, or is damaged: it has no graph")
     return OnnxFile(path, model, payloads)
-
-
-def read_chunks(file: OnnxFile, payload: Payload, chunk_bytes: int = 1 << 24) -> Iterator[np.ndarray]:
-    """Yield the raw bytes of a payload, piece by piece, as uint8 arrays."""
-    import numpy as np  # noqa: PLC0415
-
-    with open(file.path, "rb") as stream:
-        stream.seek(payload.start)
-        left = payload.stop - payload.start
-        while left > 0:
-            piece = stream.read(min(left, chunk_bytes))
-            if not piece:
-                return
-            left -= len(piece)
-            yield np.frombuffer(piece, dtype=np.uint8)
 
 
 class _BrokenError(Exception):

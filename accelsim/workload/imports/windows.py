@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from accelsim.workload.imports.translation import Node
 
-
 MAX_STEP = 1 << 16
 """Largest kernel, stride, dilation or padding that is believed."""
 
