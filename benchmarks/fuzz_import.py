@@ -256,7 +256,7 @@ def main() -> int:
     logging.disable(logging.WARNING)
     rng, files = random.Random(arguments.seed), seeds()
     outcomes: Counter[str] = Counter()
-    slowest, failures, start = 0.0, 0, time.perf_counter()
+    slowest, slowest_input, failures, start = 0.0, b"", 0, time.perf_counter()
     signal.signal(signal.SIGALRM, _hang)
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
         for count in range(1, arguments.inputs + 1):
@@ -278,7 +278,9 @@ def main() -> int:
                 stem.with_suffix(".txt").write_text(traceback.format_exc())
             finally:
                 signal.alarm(0)
-            slowest = max(slowest, time.perf_counter() - before)
+            taken = time.perf_counter() - before
+            if taken > slowest:
+                slowest, slowest_input = taken, data
             outcomes[f"{ending} {outcome}"] += 1
             if count % 5000 == 0 or count == arguments.inputs:
                 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -290,6 +292,8 @@ def main() -> int:
                 if peak > MEMORY_BYTES:
                     print("memory blew up")
                     return 1
+    arguments.keep.mkdir(parents=True, exist_ok=True)
+    Path(arguments.keep, f"{arguments.seed}_slowest").write_bytes(slowest_input)
     return 1 if failures else 0
 
 

@@ -11,6 +11,9 @@ from accelsim.workload.layer import NO_PADDING, Layer, Op, conv_output_size
 from accelsim.workload.network import INPUT, Network
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
+_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""Characters that JSON leaves as they are and YAML does not take as they are."""
+
 _WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 
 
@@ -48,7 +51,9 @@ def _value(value: Any) -> str:
 def _scalar(text: str) -> str:
     """Return text as YAML reads it back: plain where nothing can be mistaken, else in quotes."""
     plain = _PLAIN.fullmatch(text) and text.lower() not in _WORDS
-    return text if plain else json.dumps(text, ensure_ascii=False)
+    if plain:
+        return text
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(text, ensure_ascii=False))
 
 
 def _nothing(_: Layer) -> dict[str, Any]:

@@ -238,7 +238,7 @@ class _Reader:
             attributes[attribute.name] = self._attribute(attribute)
         return Node(
             name=name[:200],
-            type=(proto.op_type or "?")[:80],
+            type=printable(proto.op_type or "?", 80),
             inputs=list(proto.input),
             outputs=list(proto.output),
             attributes=attributes,
@@ -300,8 +300,9 @@ class _Reader:
         wanted = [name for name in node.outputs if name]
         scratch = Translation(Graph(name="", inputs=[], outputs=[], shapes={}))
         unknown = {name for name, x in zip(node.inputs, given, strict=True) if x is not None and x.value is None}
+        large = unknown or (node.inputs[:1] if node.type != "ConstantOfShape" else ())
         for name in node.inputs:
-            if name and name in (unknown or node.inputs[:1]):
+            if name and name in large:
                 scratch.graph.shapes[name] = self.t.constants[name].shape
             elif name:
                 scratch.constants[name] = self.t.constants[name]

@@ -232,8 +232,8 @@ def image_sizes(what: str, sizes: Sequence[int], batch: int) -> tuple[int, ...]:
 def image_shape(what: str, sizes: Sequence[int], batch: int) -> Shape:
     """Return one image's part of a tensor as channels, height and width.
 
-    Two axes are those of tokens, positions x features; three are channels, height and width; of more, the last ones
-    are joined.
+    Two axes are those of tokens, positions x features; three are channels, height and width; of more, those of size 1
+    are left out and the last ones joined.
 
     Raises:
         WorkloadError: No axis has the batch.
@@ -243,4 +243,6 @@ def image_shape(what: str, sizes: Sequence[int], batch: int) -> Shape:
         return Shape(prod(rest), 1, 1)
     if len(rest) == 2:
         return Shape(rest[1], rest[0], 1)
+    while len(rest) > 3 and 1 in rest:
+        rest = (*rest[: rest.index(1)], *rest[rest.index(1) + 1 :])
     return Shape(rest[0], rest[1], prod(rest[2:]))
