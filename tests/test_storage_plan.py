@@ -110,7 +110,7 @@ def test_a_wrong_plan_is_refused_with_its_place(tmp_path, text, expected):
 
 
 @pytest.mark.parametrize("density", [0.03, 0.2, 0.5, 0.9])
-@pytest.mark.parametrize("layout", [layout for layout in WeightFormat])
+@pytest.mark.parametrize("layout", list(WeightFormat))
 def test_the_expected_size_is_that_of_random_weights(layout, density):
     """The closed form and the exact count of what an encoder would write agree for independent zeros.
 

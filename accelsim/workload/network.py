@@ -19,6 +19,9 @@ from accelsim.workload.layer import (
     resolve_padding,
 )
 
+MAX_LAYERS = 50_000
+"""Most layers of a network: ten times those of the deepest published one, a few seconds to build."""
+
 INPUT = "input"
 """Name by which layers refer to the network's input."""
 
@@ -478,6 +481,8 @@ class NetworkBuilder:
     def _add(self, layer: Layer, tensors: Sequence[Tensor]) -> Tensor:
         if layer.name in self._shapes:
             raise WorkloadError(f"network {self.name}: {_name_taken(layer.name)}")
+        if len(self._layers) >= MAX_LAYERS:
+            raise WorkloadError(f"network {self.name}: has more than {MAX_LAYERS} layers, the most that are built")
         stem = "/".join([*self._scopes, layer.op.value])
         self._counters[stem] += layer.name == f"{stem}{self._counters[stem] + 1}"
         self._layers.append(layer)

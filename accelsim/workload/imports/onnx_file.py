@@ -106,7 +106,27 @@ def read_onnx(path: str) -> OnnxFile:
         raise WorkloadError(f"{path}: is not an ONNX model, or is damaged") from None
     if not model.HasField("graph") or not model.ir_version:
         raise WorkloadError(f"{path}: is not an ONNX model, or is damaged: it has no graph")
+    if any(isinstance(name, bytes) for name in _names(model)):  # what is no UTF-8 text is not decoded
+        raise WorkloadError(f"{path}: is not an ONNX model, or is damaged: a name is not UTF-8 text")
     return OnnxFile(path, model, payloads)
+
+
+def _names(model: Any) -> Iterator[str | bytes]:
+    """Yield every name in a model that is read."""
+    graph = model.graph
+    yield model.producer_name
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
+        yield from (attribute.t.name for attribute in node.attribute)
+        yield from (text for entry in node.metadata_props for text in (entry.key, entry.value))
+    yield from (tensor.name for tensor in graph.initializer)
+    yield from (text for tensor in graph.initializer for e in tensor.external_data for text in (e.key, e.value))
+    yield from (tensor.values.name for tensor in graph.sparse_initializer)
+    for info in (*graph.input, *graph.output, *graph.value_info):
+        yield info.name
+        yield from (axis.dim_param for axis in info.type.tensor_type.shape.dim)
+    yield from (entry.domain for entry in model.opset_import)
 
 
 class _BrokenError(Exception):
