@@ -104,9 +104,15 @@ def _imported(network: str, importing: dict[str, Any]) -> Network | str:
 @click.option("-o", "--output", type=click.Path(), help="File to write (default: standard output).")
 @click.option("--name", help="Name of the network (default: the model's file or factory).")
 @click.option("--fold-batch-norm", is_flag=True, help="Leave out batch norms that fold into the layer before.")
+@click.option("--weights", type=click.Path(), help="Of an ONNX file: measure its weights into this storage plan.")
 @_import_options
 def import_command(
-    model: str, output: str | None, name: str | None, fold_batch_norm: bool, importing: dict[str, Any]
+    model: str,
+    output: str | None,
+    name: str | None,
+    fold_batch_norm: bool,
+    weights: str | None,
+    importing: dict[str, Any],
 ) -> None:
     """Turn MODEL into a YAML file that lists its layers, and say what became of every node.
 
@@ -124,16 +130,25 @@ def import_command(
 
         network = fold_batch_norms(network)
     text = to_yaml(network, comment=f"Imported from {os.path.basename(model)} by accelsim {__version__}.")
+    if output is not None:
+        _write_text(output, text)
+    if weights is not None:
+        from accelsim.workload.weights import measure_onnx, storage_text  # noqa: PLC0415
+
+        if not model.endswith(".onnx"):
+            raise InputError("--weights is for ONNX files; measure_torch measures a PyTorch module")
+        _write_text(weights, storage_text(measure_onnx(model, imported)))
     click.echo("\n".join(imported.summary()), err=True)
     if output is None:
         click.echo(text, nl=False)
-        return
+
+
+def _write_text(path: str, text: str) -> None:
     try:
-        with open(output, "w", encoding="utf-8") as file:
+        with open(path, "w", encoding="utf-8") as file:
             file.write(text)
     except OSError as wrong:
-        raise InputError(f"{output}: cannot be written: {wrong.strerror}") from None
-    click.echo(f"wrote {output}", err=True)
+        raise InputError(f"{path}: cannot be written: {wrong.strerror}") from None
 
 
 @app.command(short_help="Run a network on an accelerator.")
