@@ -6,7 +6,8 @@ Seeds are small ONNX models of every kind of operator and YAML files, shipped on
 as bytes (flips, cuts, copies, splices of two files, lengths and counts set to extremes) and by structure (ONNX: sizes,
 attributes, names, nodes and initialisers changed, dropped or repeated; YAML: numbers and words replaced, lines moved).
 Every input must either load, in which case its totals are computed and, of one input in eight, its layers are written
-out and read again, or be refused by one line in an accelsim error. Failures are kept with their traceback, and the exit code is then 1.
+out and read again, or be refused by one line in an accelsim error. Failures are kept with their traceback, and the
+exit code is then 1.
 """
 
 from __future__ import annotations

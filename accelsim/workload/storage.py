@@ -233,12 +233,12 @@ def stored_bits(weights: np.ndarray, coding: Coding) -> int:
             return ceil(count * _entropy_bits(values / count)) + int(values * coding.weight_bits)
         case WeightFormat.CSR:
             entries = values + int((before // longest).sum())
-            return entries * (coding.weight_bits + coding.index_bits)
+            return int(entries * (coding.weight_bits + coding.index_bits))
         case WeightFormat.RUN_LENGTH:
             runs = int((-(-before // longest)).sum()) + -(-after // longest)
-            return values * (1 + coding.weight_bits) + runs * (1 + coding.index_bits)
+            return int(values * (1 + coding.weight_bits) + runs * (1 + coding.index_bits))
         case WeightFormat.COMPRESSED_ROWS:
-            return values * coding.weight_bits + ceil(_row_bits(count, len(weights), values))
+            return int(values * coding.weight_bits + ceil(_row_bits(count, len(weights), values)))
 
 
 def _row_bits(weights: int, rows: int, values: float) -> float:
