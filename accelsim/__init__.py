@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from accelsim.workload.layer import Layer
     from accelsim.workload.loader import load_network, network_names
     from accelsim.workload.network import Network, NetworkBuilder
+    from accelsim.workload.pytorch import from_torch
 
 __version__ = "0.1.0"
 
@@ -31,6 +32,7 @@ _HOMES = {
     "NetworkBuilder": "workload.network",
     "Result": "result",
     "compare": "simulation",
+    "from_torch": "workload.pytorch",
     "hardware_names": "hardware.loader",
     "load_hardware": "hardware.loader",
     "load_network": "workload.loader",
@@ -45,6 +47,7 @@ __all__ = [
     "NetworkBuilder",
     "Result",
     "compare",
+    "from_torch",
     "hardware_names",
     "load_hardware",
     "load_network",

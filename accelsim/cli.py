@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from accelsim.result import Result
+    from accelsim.workload.network import Network
 
 FORMATS = click.Choice(["table", "csv", "json", "parquet"])
 DATA_FORMATS = click.Choice(["table", "csv", "json"])
@@ -59,16 +61,113 @@ def _simulation_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def _import_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of importing a model; they arrive together as ``importing``."""
+
+    @functools.wraps(command)
+    def collected(*arguments: Any, input_shape: str | None, dim: tuple[str, ...], strict: bool, **options: Any) -> None:
+        sizes = (entry.partition("=") for entry in dim)
+        given = {
+            "input_shape": None if input_shape is None else [_size(size) for size in input_shape.split("x")],
+            "dims": {axis: _size(size) for axis, _, size in sizes} or None,
+            "strict": strict or None,
+        }
+        importing = {key: value for key, value in given.items() if value is not None}
+        command(*arguments, importing=importing, **options)
+
+    for option in (
+        click.option("--input-shape", help="Of a model: shape of one image, such as 3x224x224."),
+        click.option("--dim", multiple=True, help="Of an ONNX file: NAME=SIZE of an axis left open; repeatable."),
+        click.option("--strict", is_flag=True, help="Of a model: an unknown operator is an error."),
+    ):
+        collected = option(collected)
+    return collected
+
+
+def _size(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text[:12]) < 10**9:
+        raise InputError(f"a size must be a positive whole number, got {text!r}")
+    return int(text)
+
+
+def _imported(network: str, importing: dict[str, Any]) -> Network | str:
+    """Return a model imported with its options; any other network as it is."""
+    if not importing:
+        return network
+    from accelsim.workload.loader import is_model, load_network  # noqa: PLC0415
+
+    if not is_model(network):
+        option = next(iter(importing)).replace("dims", "dim").replace("_", "-")
+        raise InputError(f"--{option} is for ONNX files and PyTorch modules, {network!r} is neither")
+    return load_network(network, **importing)
+
+
+@app.command("import", short_help="Turn an ONNX file or a PyTorch module into a network file.")
+@click.argument("model")
+@click.option("-o", "--output", type=click.Path(), help="File to write (default: standard output).")
+@click.option("--name", help="Name of the network (default: the model's file or factory).")
+@click.option("--fold-batch-norm", is_flag=True, help="Leave out batch norms that fold into the layer before.")
+@click.option("--weights", type=click.Path(), help="Of an ONNX file: measure its weights into this storage plan.")
+@_import_options
+def import_command(
+    model: str,
+    output: str | None,
+    name: str | None,
+    fold_batch_norm: bool,
+    weights: str | None,
+    importing: dict[str, Any],
+) -> None:
+    """Turn MODEL into a YAML file that lists its layers, and say what became of every node.
+
+    MODEL is an ONNX file, or package.module:factory of a PyTorch module, whose code is run.
+    """
+    from accelsim.workload.layer_list_writer import to_yaml  # noqa: PLC0415
+    from accelsim.workload.loader import is_model, load_model  # noqa: PLC0415
+
+    if not is_model(model):
+        raise InputError(f"{model!r} is neither an ONNX file (.onnx) nor package.module:factory of a PyTorch module")
+    imported = load_model(model, name=name, **importing)
+    network = imported.network
+    if fold_batch_norm:
+        from accelsim.workload.batch_norm import fold_batch_norms  # noqa: PLC0415
+
+        network = fold_batch_norms(network)
+    text = to_yaml(network, comment=f"Imported from {os.path.basename(model)} by accelsim {__version__}.")
+    if output is not None:
+        _write_text(output, text)
+    if weights is not None:
+        from accelsim.workload.weights import measure_onnx, storage_text  # noqa: PLC0415
+
+        if not model.endswith(".onnx"):
+            raise InputError("--weights is for ONNX files; measure_torch measures a PyTorch module")
+        _write_text(weights, storage_text(measure_onnx(model, imported)))
+    click.echo("\n".join(imported.summary()), err=True)
+    if output is None:
+        click.echo(text, nl=False)
+
+
+def _write_text(path: str, text: str) -> None:
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as wrong:
+        raise InputError(f"{path}: cannot be written: {wrong.strerror}") from None
+
+
 @app.command(short_help="Run a network on an accelerator.")
 @click.argument("network")
 @click.option("--hw", "hardware", required=True, help="Accelerator: a name (see `accelsim hw`) or a YAML file.")
 @_simulation_options
 @click.option("--engine", default="analytical", show_default=True, help="Engine that computes the costs.")
 @click.option("--mapping", "mappings", type=click.Path(), help="YAML file of mappings by layer, taken as they are.")
+@_import_options
 @click.option("--out", type=click.Path(), help="Folder for tables, plots and a manifest.")
 @click.option("--format", "format_", type=FORMATS, default="table", show_default=True, help="What to print.")
-def run(network: str, hardware: str, out: str | None, format_: str, **options: Any) -> None:
-    """Run NETWORK (a name, a YAML file, or a family) on an accelerator and print a row per layer."""
+def run(network: str, hardware: str, out: str | None, format_: str, importing: dict[str, Any], **options: Any) -> None:
+    """Run NETWORK on an accelerator and print a row per layer.
+
+    NETWORK is a name, a YAML or ONNX file, a family, or package.module:factory of a PyTorch module, whose code is run.
+    """
     from accelsim.simulation import simulate  # noqa: PLC0415 - numba is loaded only where it is used
 
     if out is not None:
@@ -77,7 +176,7 @@ def run(network: str, hardware: str, out: str | None, format_: str, **options: A
         check_folder(out)
     _refuse_binary_terminal(format_)
     with _progress(f"{network} on {hardware}") as advance:
-        result = simulate(network, hardware, progress=advance, **options)
+        result = simulate(_imported(network, importing), hardware, progress=advance, **options)
     _print_result(result, format_)
     if out is not None:
         paths = result.save(out, command=_command_text())

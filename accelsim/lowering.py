@@ -15,7 +15,7 @@ from accelsim.errors import HardwareError, WorkloadError
 from accelsim.hardware import costs
 from accelsim.hardware.spec import Dataflow, Hardware, Memory
 from accelsim.mapping.arrays import Count, LayerArrays, MachineArrays
-from accelsim.workload.layer import Layer, Op
+from accelsim.workload.layer import Layer
 
 MAX_LOOP_ITERATIONS = 2**50
 """Largest product of a layer's dims; keeps every count far below 2^63 and exact in a float64."""
@@ -32,13 +32,12 @@ def lower_layer(layer: Layer) -> LayerArrays:
     """
     if math.prod(layer.dims) > MAX_LOOP_ITERATIONS:
         raise WorkloadError(f"layer {layer.name}: {math.prod(layer.dims):.3g} MACs, at most 2^50 can be simulated")
-    size = (1, 1) if layer.op is Op.LINEAR else (layer.H, layer.W)  # a linear layer reads one flat pixel
     return LayerArrays(
         dims=np.array(layer.dims, dtype=np.int64),
         stride=np.array(layer.stride, dtype=np.int64),
         dilation=np.array(layer.dilation, dtype=np.int64),
         pad=np.array((layer.padding.top, layer.padding.left), dtype=np.int64),
-        size=np.array(size, dtype=np.int64),
+        size=np.array(layer.array_input_size, dtype=np.int64),
     )
 
 

@@ -133,7 +133,7 @@ class Result:
     def totals(self) -> dict[str, Any]:
         """Sums over the layers, and the network's parameters.
 
-        Keys: ``macs, params, params_conv, params_linear, params_bias, params_bn, macs_executed, cycles,
+        Keys: ``macs, params, params_conv, params_linear, params_bias, params_bn, params_other, macs_executed, cycles,
         compute_cycles, dram_cycles, stall_cycles, time_ms, energy, energy_mac ... energy_dram, energy_unit,
         utilization, dram_words, dram_read_words, dram_write_words, glb_words, layers, layers_not_charged``.
         """

@@ -8,6 +8,7 @@ check. Repeated keys, unknown keys, missing fields, merge keys and tags are refu
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike, fspath
@@ -17,7 +18,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import inspect
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from accelsim.errors import AccelsimError, InputError, did_you_mean
@@ -90,7 +91,9 @@ def parse_yaml(text: str, path: str, error: type[InputError] = InputError) -> Do
     """Read YAML text as ``read_yaml`` reads a file; ``path`` is what messages call it."""
     yaml = YAML(typ="safe", pure=True)
     try:
-        root = yaml.compose(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ReusedAnchorWarning)
+            root = yaml.compose(text)
         if root is None:
             raise error(f"{path}: is empty")
         builder = _DataBuilder(path, error)
@@ -102,6 +105,8 @@ def parse_yaml(text: str, path: str, error: type[InputError] = InputError) -> Do
         raise error(f"{place}: not valid YAML: {' '.join(reason.split())}") from None
     except YAMLError as wrong:
         raise error(f"{path}: not valid YAML: {' '.join(str(wrong).split())}") from None
+    except ReusedAnchorWarning as wrong:
+        raise error(f"{path}: not valid YAML: {str(wrong).strip().splitlines()[0]}") from None
     except RecursionError:
         raise error(f"{path}: is nested too deeply") from None
     if not isinstance(data, dict):
