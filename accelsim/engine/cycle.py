@@ -10,6 +10,7 @@ import numpy as np
 
 from accelsim.dims import Operand
 from accelsim.engine.closed_form import MAC, Transfer
+from accelsim.engine.pipeline import Timing, time_of
 from accelsim.engine.program import Lowered, lower
 from accelsim.engine.tensors import Tensors, padded, random_tensors
 from accelsim.errors import InputError
@@ -59,6 +60,7 @@ class Execution:
         macs: Multiply-accumulates.
         iterations: Iterations of the array.
         overflows: Times that a partial sum left the range of the accumulators.
+        timing: Where the time went.
     """
 
     outputs: np.ndarray
@@ -66,6 +68,12 @@ class Execution:
     macs: int
     iterations: int
     overflows: int
+    timing: Timing
+
+    @property
+    def cycles(self) -> float:
+        """Time of the layer."""
+        return self.timing.cycles
 
 
 def execute(
@@ -75,6 +83,7 @@ def execute(
     tensors: Tensors | None = None,
     *,
     accumulator_bits: int = 32,
+    trace: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Execution:
     """Execute a (checked) mapping of a layer.
@@ -85,6 +94,7 @@ def execute(
         machine: The machine.
         tensors: The operands; None draws small seeded ones.
         accumulator_bits: Width of partial sums, at most 63; sums outside are counted, not wrapped.
+        trace: Whether to keep every event.
         progress: Called with (iterations done, iterations in all).
 
     Raises:
@@ -111,6 +121,7 @@ def execute(
         macs=int(state.scalar[kernels.MACS]),
         iterations=int(state.scalar[kernels.TICKS]),
         overflows=int(state.scalar[kernels.OVERFLOWS]),
+        timing=time_of(lowered, state, nest, machine, trace=trace),
     )
 
 
