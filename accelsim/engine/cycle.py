@@ -157,7 +157,8 @@ def prepare(
         program.buffer_operand, program.buffer_instances, program.buffer_words, strict=True
     ):
         words[operand] += int(count * size)
-    words_w, words_i = np.zeros(words[0], np.int16), np.zeros(words[1], np.int16)
+    instances, spots = int(program.depth_instances[-1]), int(program.spot_count.max())
+    words_w, words_i = np.zeros(words[0] + instances, np.int16), np.zeros(words[1] + instances, np.int16)
     words_w[: tensors.weights.size] = tensors.weights.ravel()
     words_i[: image.size] = image.ravel()
     rows = int(program.buffer_instances.sum())
@@ -165,18 +166,15 @@ def prepare(
     for buffer, (operand, step) in enumerate(lowered.buffers):
         if step == 0:
             extent[program.buffer_row[buffer]] = _whole(operand, layer, image)
-    instances, spots = int(program.depth_instances[-1]), int(program.spot_count.max())
     merging = words[1] if program.way_merges.any() else 0
-    linear = np.array([0, 0, 0, -program.window[0, 2], -program.window[1, 2]])
-    source = next(
-        buffer
-        for buffer, target in zip(program.way_source, program.way_target, strict=True)
-        if target < 0 and program.buffer_operand[buffer] == Operand.I
-    )
-    linear[1] = program.buffer_stride[source, 3:] @ linear[3:]
+    linear = np.zeros(ways + 2, np.int64)
+    linear[ways:] = -program.window[:, 2]
+    for way in range(ways):
+        if program.way_operand[way] == Operand.I:
+            linear[way] = program.buffer_stride[program.way_source[way], 3:] @ linear[ways:]
     total = int(visits.sum())
     state = kernels.State(
-        scalar=np.zeros(9, np.int64),
+        scalar=np.zeros(8, np.int64),
         index=np.zeros(len(program.loop_dim), np.int64),
         linear=linear,
         words_w=words_w,
@@ -188,20 +186,21 @@ def prepare(
         extent=extent,
         start=np.zeros((8, spots), np.int64),
         size=np.zeros((8, spots), np.int64),
-        working=np.zeros((8, spots), np.int64),
+        working=np.full((ways, 8, spots), -1, np.int64),
         mark=np.zeros(classes, np.int64),
         first=np.zeros(classes, np.int64),
         word_mark=np.zeros(merging, np.int64),
         bus=np.zeros(merging, np.int16),
-        active=np.zeros(instances, np.int64),
-        at=np.zeros((3, instances), np.int64),
-        pixel=np.zeros((2, instances), np.int64),
-        pixel_range=np.zeros((2, 2), np.int64),
-        leader=np.zeros((3, instances), np.int64),
-        chosen=np.zeros((points, instances), np.uint8),
-        latch=np.zeros((2, instances), np.int64),
+        line_length=np.zeros(ways, np.int64),
+        line=np.zeros((ways, instances), np.int64),
+        line_at=np.zeros((ways, instances), np.int64),
+        line_to=np.zeros((ways, instances), np.int64),
+        line_leader=np.zeros((ways, instances), np.int64),
+        line_pixel=np.zeros((ways, 2, instances), np.int64),
+        line_range=np.zeros((ways, 2, 2), np.int64),
+        line_chosen=np.zeros((points, instances), np.uint8),
         line_words=np.zeros(points, np.int64),
-        line_busiest=np.zeros(3, np.int64),
+        line_busiest=np.zeros(ways, np.int64),
         limit=np.array([2 ** (accumulator_bits - 1) - 1]),
         point_words=np.zeros(points, np.int64),
         target_words=np.zeros(ways, np.int64),

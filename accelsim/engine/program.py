@@ -39,7 +39,8 @@ class Program(NamedTuple):
         loop_bound: [loops], iterations in a full tile.
         loop_ragged: [loops], whether its dim's pieces can be cut short, so that an iteration can be without work.
         loop_regroups: [loops], whether an iteration of it or of a loop inside can change which MACs work.
-        linear: [5, loops], what one iteration adds to: the MAC's address of W, of I, of O, its pixel row and column.
+        linear: [ways + 2, loops], what one iteration adds to the address at every way's source, and to the pixel row and
+            column.
         chain_begin: [9], first entry of every dim in the chain of cuts.
         chain_step: [entries], step of the cut.
         chain_inner: [entries], size of its pieces.
@@ -64,8 +65,10 @@ class Program(NamedTuple):
         point_class: classes, by target instance.
         point_group: groups of instances that one read can serve, by target instance.
         point_order: target instances, group by group.
-        mac_base: [3, instances], the MACs' addresses of W, I, O in their sources, spatial part.
-        mac_pixel: [2, instances], pixel row and column of the MACs, spatial part.
+        way_single: [ways], whether the target holds one word of the operand; MACs do.
+        way_place: [ways], where the way's target instances start in ``base`` and ``pixel``.
+        base: spatial part of the address at the source, by target instance.
+        pixel: [2, ...], spatial part of the pixel row and column, by target instance.
         buffer_operand: [buffers].
         buffer_first: [buffers], where its words start among the operand's.
         buffer_words: [buffers], words of one instance.
@@ -106,8 +109,10 @@ class Program(NamedTuple):
     point_class: np.ndarray
     point_group: np.ndarray
     point_order: np.ndarray
-    mac_base: np.ndarray
-    mac_pixel: np.ndarray
+    way_single: np.ndarray
+    way_place: np.ndarray
+    base: np.ndarray
+    pixel: np.ndarray
     buffer_operand: np.ndarray
     buffer_first: np.ndarray
     buffer_words: np.ndarray
@@ -192,7 +197,7 @@ class _Lowering:
             **self._loop_arrays(),
             **self._place_arrays(),
             **ways,
-            **self._mac_arrays(),
+            **self._base_arrays(),
             **self._buffer_arrays(),
         )
         return Lowered(program, self.ways, crossings, tuple(self.buffers))
@@ -237,26 +242,23 @@ class _Lowering:
             "chain_loop": _ints([loop for _, _, loop in entries]),
         }
 
-    def _mac_source(self, operand: Operand) -> int:
-        return next(way.source for way in reversed(self.ways) if way.operand is operand)
-
     def _linear(self) -> np.ndarray:
-        rows = np.zeros((5, len(self.loops)), dtype=np.int64)
-        for number, (index, dim) in enumerate(self.loops):
-            for operand in Operand:
-                inside = index >= self._mac_source(operand)
-                rows[operand, number] = self._step_address(operand, dim, inside) * self.cuts[index].inner[dim]
+        rows = np.zeros((len(self.ways) + 2, len(self.loops)), dtype=np.int64)
+        for column, (index, dim) in enumerate(self.loops):
+            for row, way in enumerate(self.ways):
+                step = self._step_address(way.operand, way.source, dim, inside=index >= way.source)
+                rows[row, column] = step * self.cuts[index].inner[dim]
             for axis in range(2):
-                rows[3 + axis, number] = self._step_pixel(axis, dim) * self.cuts[index].inner[dim]
+                rows[axis - 2, column] = self._step_pixel(axis, dim) * self.cuts[index].inner[dim]
         return rows
 
     def _step_pixel(self, axis: int, dim: Dim) -> int:
         window = self.window[axis]
         return {PIXEL_DIMS[axis]: window.stride, TAP_DIMS[axis]: window.dilation}.get(dim, 0)
 
-    def _step_address(self, operand: Operand, dim: Dim, inside: bool) -> int:
-        """Return what one step along a dim adds to the MAC's address: pixels are absolute, all else from the tile on."""
-        strides = self._strides(operand, self._mac_source(operand))
+    def _step_address(self, operand: Operand, source: int, dim: Dim, *, inside: bool) -> int:
+        """Return what one step along a dim adds to an address: pixels are absolute, all else from the tile on."""
+        strides = self._strides(operand, source)
         if operand is Operand.I and dim >= Dim.P:
             return sum(strides[3 + axis] * self._step_pixel(axis, dim) for axis in range(2))
         kept = _tensor_dims(operand)
@@ -277,8 +279,9 @@ class _Lowering:
         return extents
 
     def _strides(self, operand: Operand, step: int) -> list[int]:
+        """Return the address steps along the axes of a tile; a tile of one word has one address."""
         shape = self._shape(operand, step)
-        return [math.prod(shape[position + 1 :]) for position in range(5)]
+        return [math.prod(shape[position + 1 :]) if math.prod(shape) > 1 else 0 for position in range(5)]
 
     def _place_arrays(self) -> dict[str, np.ndarray]:
         counts = np.ones((len(self.depths), 8), dtype=np.int64)
@@ -416,17 +419,25 @@ class _Lowering:
             for digit in self._digits_outside(way.target)
         )
 
-    def _mac_arrays(self) -> dict[str, np.ndarray]:
-        steps = len(self.nest.steps)
-        count = len(self._instances(steps))
-        base = np.zeros((3, count), dtype=np.int64)
-        for operand in Operand:
-            source = self._mac_source(operand)
-            ratio = count // len(self._instances(source))
-            words = math.prod(self._shape(operand, source))
-            offsets = self._offsets(operand, source, steps)
-            base[operand] = offsets @ np.array(self._strides(operand, source)) + np.arange(count) // ratio * words
-        return {"mac_base": base, "mac_pixel": self._offsets(Operand.I, 0, steps)[:, 3:].T.copy()}
+    def _base_arrays(self) -> dict[str, np.ndarray]:
+        first, single = [0], []
+        bases, pixels = [], []
+        for way in self.ways:
+            offsets = self._offsets(way.operand, way.source, way.target)
+            ratio = len(offsets) // len(self._instances(way.source))
+            words = math.prod(self._shape(way.operand, way.source))
+            strides = np.array(self._strides(way.operand, way.source))
+            bases.append(offsets @ strides + np.arange(len(offsets)) // ratio * words)
+            pixels.append(offsets[:, 3:].T)
+            first.append(first[-1] + len(offsets))
+            to_mac = way.target == len(self.nest.steps)
+            single.append(to_mac or math.prod(self._shape(way.operand, way.target)) == 1)
+        return {
+            "way_single": _ints(single),
+            "way_place": _ints(first[:-1]),
+            "base": np.concatenate(bases),
+            "pixel": np.concatenate(pixels, axis=1),
+        }
 
     def _buffer_arrays(self) -> dict[str, np.ndarray]:
         words = [math.prod(self._shape(*key)) for key in self.buffers]
