@@ -113,55 +113,44 @@ class Clock(NamedTuple):
 
 
 @nb.njit(cache=True, nogil=True)
-def record(clock: Clock, kind, way, visit, start, end):
-    """Note an event, as long as there is room."""
-    number = int(clock.total[EVENTS])
-    clock.total[EVENTS] += 1
-    if number < len(clock.event_kind):
-        clock.event_kind[number], clock.event_way[number], clock.event_visit[number] = kind, way, visit
-        clock.event_start[number], clock.event_end[number] = start, end
-
-
-@nb.njit(cache=True, nogil=True)
-def used_up(pipe: Pipeline, way, passed, done):
+def used_up(child, first, count, inside, way, passed, done):
     """Return how many visits of a way whoever uses them has finished with."""
-    child = pipe.child[way]
-    if child < 0:
+    user = child[way]
+    if user < 0:
         return passed[way]
-    if done[child] == pipe.count[child]:
-        return pipe.count[way]
-    return pipe.inside[pipe.first[child] + done[child]]
+    if done[user] == count[user]:
+        return count[way]
+    return inside[first[user] + done[user]]
 
 
 @nb.njit(cache=True, nogil=True)
-def can_load(pipe: Pipeline, way, begun, loaded, stored, passed):
-    """Return whether the next tile of a way has its words at the source and, unless it is single, its room at the target."""
+def can_load(buffering, parent, child, first, count, inside, after, sums, way, begun, loaded, stored, passed):
+    """Return whether a way's next tile has its words at the source and, unless it is single, its room at the target."""
     visit = begun[way]
-    if visit >= pipe.count[way] or loaded[way] < visit:
+    if visit >= count[way] or loaded[way] < visit:
         return False
-    at = pipe.first[way] + visit
-    parent = pipe.parent[way]
-    if parent >= 0:
-        there = begun[parent] if pipe.buffering[parent] == ROLLING else loaded[parent]
-        if there <= pipe.inside[at]:
+    at, outer = first[way] + visit, parent[way]
+    if outer >= 0:
+        there = begun[outer] if buffering[outer] == ROLLING else loaded[outer]
+        if there <= inside[at]:
             return False
-    if pipe.sums[way] and stored[way] <= pipe.after[at]:
+    if sums[way] and stored[way] <= after[at]:
         return False
-    if pipe.buffering[way] == SINGLE:
+    if buffering[way] == SINGLE:
         return True
-    room = stored[way] if pipe.sums[way] else used_up(pipe, way, passed, loaded)
+    room = stored[way] if sums[way] else used_up(child, first, count, inside, way, passed, loaded)
     return visit < room + 2
 
 
 @nb.njit(cache=True, nogil=True)
-def can_store(pipe: Pipeline, way, sent, stored, begun, loaded, passed):
-    """Return whether the next tile of partial sums of a way is complete, or at least begun if the target is rolling."""
+def can_store(buffering, child, first, count, inside, way, sent, stored, loaded, passed):
+    """Return whether a way's next tile of partial sums is complete, or at least begun if the target is rolling."""
     visit = sent[way]
-    if not pipe.sums[way] or visit >= pipe.count[way] or stored[way] < visit:
+    if visit >= count[way] or stored[way] < visit:
         return False
-    if pipe.buffering[way] == ROLLING:
+    if buffering[way] == ROLLING:
         return loaded[way] > visit
-    return used_up(pipe, way, passed, stored) > visit
+    return used_up(child, first, count, inside, way, passed, stored) > visit
 
 
 @nb.njit(cache=True, nogil=True)
@@ -169,46 +158,46 @@ def speed_of(words_a, rate_a, shared_a, words_b, rate_b, shared_b):
     """Return the fraction of a transfer per cycle that the ports of its two ends allow."""
     speed = np.inf
     if words_a > 0:
-        speed = min(speed, rate_a / words_a, shared_a / words_a)
+        speed = min(rate_a, shared_a) / words_a
     if words_b > 0:
-        speed = min(speed, rate_b / words_b, shared_b / words_b)
+        speed = min(speed, min(rate_b, shared_b) / words_b)
     return speed
 
 
 @nb.njit(cache=True, nogil=True)
-def array_speed(pipe: Pipeline, segment, left):
+def array_speed(ticks, reads, writes, segment, left):
     """Return the fraction of a segment per cycle that the array runs, and the memory that slows it down, or -1."""
-    speed, slowest = 1.0 / pipe.ticks[segment], -1
+    speed, slowest = 1.0 / ticks[segment], -1
     for memory in range(left.shape[1]):
-        reads, writes = pipe.reads[segment, memory], pipe.writes[segment, memory]
-        most = np.inf
-        if reads > 0:
-            most = min(most, left[0, memory] / reads)
-        if writes > 0:
-            most = min(most, left[1, memory] / writes)
-        if reads + writes > 0:
-            most = min(most, left[2, memory] / (reads + writes))
+        read, written = reads[segment, memory], writes[segment, memory]
+        if read + written == 0:
+            continue
+        most = left[2, memory] / (read + written)
+        if read > 0:
+            most = min(most, left[0, memory] / read)
+        if written > 0:
+            most = min(most, left[1, memory] / written)
         if most < speed:
             speed, slowest = most, memory
     return speed, slowest
 
 
 @nb.njit(cache=True, nogil=True)
-def missing(pipe: Pipeline, bits, begun, loaded, passed):
+def missing(buffering, bits, begun, loaded, passed):
     """Return a way whose next tile the array waits for, or -1."""
-    for way in range(len(pipe.count)):
-        if (bits >> way) & 1 and pipe.buffering[way] != SINGLE:
-            there = begun[way] if pipe.buffering[way] == ROLLING else loaded[way]
+    for way in range(len(passed)):
+        if (bits >> way) & 1 and buffering[way] != SINGLE:
+            there = begun[way] if buffering[way] == ROLLING else loaded[way]
             if there <= passed[way]:
                 return way
     return -1
 
 
 @nb.njit(cache=True, nogil=True)
-def unfinished(pipe: Pipeline, bits, loaded, passed):
+def unfinished(buffering, bits, loaded, passed):
     """Return a rolling way whose tile still comes in where the array would leave it, or -1."""
-    for way in range(len(pipe.count)):
-        if (bits >> way) & 1 and pipe.buffering[way] == ROLLING and loaded[way] <= passed[way]:
+    for way in range(len(passed)):
+        if (bits >> way) & 1 and buffering[way] == ROLLING and loaded[way] <= passed[way]:
             return way
     return -1
 
@@ -216,7 +205,18 @@ def unfinished(pipe: Pipeline, bits, loaded, passed):
 @nb.njit(cache=True, nogil=True)
 def drive(pipe: Pipeline, clock: Clock):
     """Run a pipeline to its end."""
-    ways, segments, memories = len(pipe.count), len(pipe.ticks), pipe.rates.shape[1]
+    buffering, parent, child, sums = pipe.buffering, pipe.parent, pipe.child, pipe.sums
+    first, count, inside, after, needed = pipe.first, pipe.count, pipe.inside, pipe.after, pipe.needed
+    load_source, load_target, store_source, store_target = (
+        pipe.load_source, pipe.load_target, pipe.store_source, pipe.store_target,
+    )  # fmt: skip
+    source, target, pre, post, rates = pipe.source, pipe.target, pipe.pre, pipe.post, pipe.rates
+    fired, ticks, all_reads, all_writes = pipe.fired, pipe.ticks, pipe.reads, pipe.writes
+    event_kind, event_way, event_visit = clock.event_kind, clock.event_way, clock.event_visit
+    event_start, event_end, total = clock.event_start, clock.event_end, clock.total
+    waits, slow, room = clock.waits, clock.slow, len(clock.event_kind)
+    events = 0
+    ways, segments, memories = len(count), len(ticks), rates.shape[1]
     begun, loaded = np.zeros(ways, np.int64), np.zeros(ways, np.int64)
     sent, stored, passed = np.zeros(ways, np.int64), np.zeros(ways, np.int64), np.zeros(ways, np.int64)
     state, left_over = np.zeros(2 * ways, np.int64), np.zeros(2 * ways)
@@ -230,46 +230,50 @@ def drive(pipe: Pipeline, clock: Clock):
         moved = True
         while moved:
             moved = False
-            bits = pipe.fired[segment] if segment < segments else every
+            bits = fired[segment] if segment < segments else every
             if not running and not ended:
-                if not arrived and unfinished(pipe, bits, loaded, passed) < 0:
+                if not arrived and unfinished(buffering, bits, loaded, passed) < 0:
                     for way in range(ways):
                         passed[way] += (bits >> way) & 1
                     arrived, cursor, moved = True, 0, True
                     if segment == segments:
                         ended, ended_at = True, now + pipe.end_delay
-                        clock.total[RUN] = now
+                        total[RUN] = now
             # Single buffers change their tiles one after the other: sums out from the inner to the outer, then all in.
             while arrived and cursor < 2 * ways and (not ended or now >= ended_at):
                 way = ways - 1 - cursor if cursor < ways else cursor - ways
-                if pipe.buffering[way] == SINGLE and (bits >> way) & 1:
-                    if cursor < ways and pipe.sums[way] and stored[way] < passed[way]:
+                if buffering[way] == SINGLE and (bits >> way) & 1:
+                    if cursor < ways and sums[way] and stored[way] < passed[way]:
                         break
                     if cursor >= ways and not ended and loaded[way] <= passed[way]:
                         break
                 cursor += 1
                 moved = True
-            if arrived and not running and not ended and cursor == 2 * ways and missing(pipe, bits, begun, loaded, passed) < 0:
+            if arrived and not running and not ended and cursor == 2 * ways and missing(buffering, bits, begun, loaded, passed) < 0:
                 if ready_at < 0:
                     ready_at = now + (pipe.start_delay if segment == 0 else 0.0)
                 if now >= ready_at:
                     running, arrived, remaining, run_since, moved = True, False, 1.0, now, True
                     ready_at = -1.0
                     if segment == 0:
-                        clock.total[FILL] = now
+                        total[FILL] = now
             for way in range(ways):
-                single = pipe.buffering[way] == SINGLE
+                single = buffering[way] == SINGLE
                 mine = arrived and cursor == ways + way
                 if state[2 * way] == IDLE and (not single or mine) and not ended:
-                    if can_load(pipe, way, begun, loaded, stored, passed):
-                        delay = pipe.pre[way] if begun[way] == 0 and not pipe.sums[way] else 0.0
+                    if can_load(
+                        buffering, parent, child, first, count, inside, after, sums, way, begun, loaded, stored, passed
+                    ):
+                        delay = pre[way] if begun[way] == 0 and not sums[way] else 0.0
                         begun[way] += 1
                         since[2 * way], until[2 * way] = now, now + delay
                         state[2 * way] = DELAYED if delay > 0 else MOVING
                         left_over[2 * way], moved = 1.0, True
                 mine = arrived and cursor == ways - 1 - way
                 if state[2 * way + 1] == IDLE and (not single or mine) and (not ended or now >= ended_at):
-                    if can_store(pipe, way, sent, stored, begun, loaded, passed):
+                    if can_store(
+                        buffering, child, first, count, inside, way, sent, stored, loaded, passed
+                    ):
                         sent[way] += 1
                         since[2 * way + 1], state[2 * way + 1] = now, MOVING
                         left_over[2 * way + 1], moved = 1.0, True
@@ -279,47 +283,52 @@ def drive(pipe: Pipeline, clock: Clock):
                 if state[channel] == DELAYED and now >= until[channel]:
                     state[channel], moved = MOVING, True
                 if state[channel] == MOVING:
-                    visit = pipe.first[way] + (begun[way] - 1 if channel % 2 == 0 else sent[way] - 1)
-                    a = pipe.load_source[visit] if channel % 2 == 0 else pipe.store_source[visit]
-                    b = pipe.load_target[visit] if channel % 2 == 0 else pipe.store_target[visit]
+                    visit = first[way] + (begun[way] - 1 if channel % 2 == 0 else sent[way] - 1)
+                    a = load_source[visit] if channel % 2 == 0 else store_source[visit]
+                    b = load_target[visit] if channel % 2 == 0 else store_target[visit]
                     if left_over[channel] <= ALMOST or (a == 0 and b == 0):
                         state[channel], moved = HELD, True
                 if state[channel] == HELD:
                     if channel % 2 == 0:
-                        parent = pipe.parent[way]
-                        inside = pipe.inside[pipe.first[way] + begun[way] - 1]
-                        if parent >= 0 and loaded[parent] <= inside:
-                            last = begun[way] == pipe.count[way] or pipe.inside[pipe.first[way] + begun[way]] > inside
+                        outer, mine_in = parent[way], inside[first[way] + begun[way] - 1]
+                        if outer >= 0 and loaded[outer] <= mine_in:
+                            last = begun[way] == count[way] or inside[first[way] + begun[way]] > mine_in
                             if last:
                                 continue
                         loaded[way] += 1
                         state[channel], moved = IDLE, True
-                        record(clock, LOAD, way, loaded[way] - 1, since[channel], now)
+                        if events < room:
+                            event_kind[events], event_way[events], event_visit[events] = LOAD, way, loaded[way] - 1
+                            event_start[events], event_end[events] = since[channel], now
+                        events += 1
                     else:
-                        if pipe.buffering[way] == ROLLING and used_up(pipe, way, passed, stored) < sent[way]:
+                        if buffering[way] == ROLLING and used_up(child, first, count, inside, way, passed, stored) < sent[way]:
                             continue
-                        last = sent[way] == pipe.count[way]
-                        until[channel] = now + (pipe.post[way] if last else 0.0)
+                        last = sent[way] == count[way]
+                        until[channel] = now + (post[way] if last else 0.0)
                         state[channel], moved = AFTER, True
                 if state[channel] == AFTER and now >= until[channel]:
                     stored[way] += 1
                     state[channel], moved = IDLE, True
-                    record(clock, STORE, way, stored[way] - 1, since[channel], now)
+                    if events < room:
+                        event_kind[events], event_way[events], event_visit[events] = STORE, way, stored[way] - 1
+                        event_start[events], event_end[events] = since[channel], now
+                    events += 1
         if ended and now >= ended_at:
             finished = True
             for way in range(ways):
-                finished &= not pipe.sums[way] or stored[way] == pipe.count[way]
+                finished &= not sums[way] or stored[way] == count[way]
             if finished:
                 break
         step = np.inf
-        left[:] = pipe.rates
+        left[:] = rates
         loads[:] = 0.0
         pace, slowest = 0.0, -1
         if running:
-            pace, slowest = array_speed(pipe, segment, left)
+            pace, slowest = array_speed(ticks, all_reads, all_writes, segment, left)
             step = min(step, remaining / pace)
             for memory in range(memories):
-                reads, writes = pipe.reads[segment, memory] * pace, pipe.writes[segment, memory] * pace
+                reads, writes = all_reads[segment, memory] * pace, all_writes[segment, memory] * pace
                 left[0, memory] = max(0.0, left[0, memory] - reads)
                 left[1, memory] = max(0.0, left[1, memory] - writes)
                 left[2, memory] = max(0.0, left[2, memory] - reads - writes)
@@ -334,16 +343,16 @@ def drive(pipe: Pipeline, clock: Clock):
                 if state[channel] == MOVING and speed[channel] < 0:
                     way = channel // 2
                     need = begun[way] - 1 if channel % 2 == 0 else sent[way] + 1
-                    need = pipe.needed[pipe.first[way] + need] if need < pipe.count[way] else segments
+                    need = needed[first[way] + need] if need < count[way] else segments
                     if need < oldest:
                         best, oldest = channel, need
             if best < 0:
                 break
             way, up = best // 2, best % 2
-            visit = pipe.first[way] + (sent[way] if up else begun[way]) - 1
-            outer, inner = pipe.source[way], pipe.target[way]
-            a = pipe.store_source[visit] if up else pipe.load_source[visit]
-            b = pipe.store_target[visit] if up else pipe.load_target[visit]
+            visit = first[way] + (sent[way] if up else begun[way]) - 1
+            outer, inner = source[way], target[way]
+            a = store_source[visit] if up else load_source[visit]
+            b = store_target[visit] if up else load_target[visit]
             port_a, port_b = (1, 0) if up else (0, 1)
             share = speed_of(a, left[port_a, outer], left[2, outer], b, left[port_b, inner], left[2, inner])
             speed[best] = share
@@ -361,7 +370,7 @@ def drive(pipe: Pipeline, clock: Clock):
             if state[channel] == DELAYED or state[channel] == AFTER:
                 step = min(step, max(0.0, until[channel] - now))
         if step == np.inf:
-            clock.total[STUCK] = 1
+            total[STUCK] = 1
             break
         for channel in range(2 * ways):
             if state[channel] == MOVING and speed[channel] > 0 and speed[channel] < np.inf:
@@ -370,20 +379,23 @@ def drive(pipe: Pipeline, clock: Clock):
                     left_over[channel] = 0.0
         if running:
             if slowest >= 0:
-                clock.slow[slowest] += step * (1.0 - pace * pipe.ticks[segment])
+                slow[slowest] += step * (1.0 - pace * ticks[segment])
             remaining -= pace * step
         elif not ended and step > 0 and segment > 0:
-            waiting = missing(pipe, pipe.fired[segment] if segment < segments else every, begun, loaded, passed)
+            waiting = missing(buffering, fired[segment] if segment < segments else every, begun, loaded, passed)
             if cursor < 2 * ways and arrived:
                 waiting = ways - 1 - cursor if cursor < ways else cursor - ways
             elif not arrived:
-                waiting = unfinished(pipe, pipe.fired[segment] if segment < segments else every, loaded, passed)
+                waiting = unfinished(buffering, fired[segment] if segment < segments else every, loaded, passed)
             if waiting >= 0:
-                clock.waits[waiting] += step
+                waits[waiting] += step
         now += step
         if running and remaining <= ALMOST * pace * max(1.0, now):
-            record(clock, COMPUTE, segment, 0, run_since, now)
+            if events < room:
+                event_kind[events], event_way[events], event_visit[events] = COMPUTE, segment, 0
+                event_start[events], event_end[events] = run_since, now
+            events += 1
             running, arrived = False, False
             segment += 1
-    clock.total[TIME] = now
-    clock.total[DRAIN] = now - clock.total[RUN]
+    total[TIME], total[EVENTS] = now, events
+    total[DRAIN] = now - total[RUN]
