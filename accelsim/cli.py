@@ -84,6 +84,31 @@ def run(network: str, hardware: str, out: str | None, format_: str, **options: A
         click.echo(f"wrote {len(paths)} files to {out}", err=True)
 
 
+@app.command("verify", short_help="Run both engines and compare them.")
+@click.argument("network")
+@click.option("--hw", "hardware", required=True, help="Accelerator: a name (see `accelsim hw`) or a YAML file.")
+@_simulation_options
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the integers that are computed with.")
+@click.option("--format", "format_", type=DATA_FORMATS, default="table", show_default=True, help="What to print.")
+def verify_command(network: str, hardware: str, seed: int, format_: str, **options: Any) -> None:
+    """Execute NETWORK with real numbers; exit status 0 only if outputs and counts are equal and cycles within 1%."""
+    from accelsim.report.tables import to_csv  # noqa: PLC0415
+    from accelsim.report.verify import columns, verify  # noqa: PLC0415 - numba is loaded only where it is used
+
+    with _progress(f"{network} on {hardware}, executed") as advance:
+        found = verify(network, hardware, seed=seed, progress=advance, **options)
+    rows = found.records()
+    if format_ == "json":
+        click.echo(json.dumps({"schema": 1, "agrees": found.agrees, "layers": rows}, indent=1, allow_nan=False))
+    elif format_ == "csv":
+        click.echo(to_csv(rows), nl=False)
+    else:
+        _print_columns(columns(found))
+        click.echo("\n" + "\n".join(found.lines()))
+    if not found.agrees:
+        raise AccelsimError(f"{network} on {hardware}: the engines do not agree")
+
+
 @app.command("compare", short_help="Compare networks and accelerators.")
 @click.argument("networks", nargs=-1, required=True)
 @click.option("--hw", "hardware", multiple=True, required=True, help="Accelerator; repeat for several.")
