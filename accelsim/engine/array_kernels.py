@@ -22,8 +22,8 @@ MAC, SKIPPED, LINK = int(Count.MAC), int(Count.MAC_SKIPPED), int(Count.LINK)
 RF_READ, RF_WRITE = int(Count.RF_READ_W), int(Count.RF_WRITE_W)
 GLB_READ, GLB_WRITE = int(Count.GLB_READ_W), int(Count.GLB_WRITE_W)
 
-MIDDLE = 2**20
-"""Added to pixel rows and columns, which padding makes negative."""
+MOST_CHANNELS = 2**20
+"""More than a layer has groups, or channels in a group."""
 
 
 class Array(NamedTuple):
@@ -68,7 +68,7 @@ class Buffers(NamedTuple):
         stride: int64[3, 5], address steps.
         origin: int64[5], where the tile of I starts.
         seen: int64, by word of I: number of the register tile that it came with.
-        last_pixel: int64[rows, cols], the word of I that a PE saw last.
+        last_pixel: int64[rows, cols, 3], image, row and column of the pixel that a PE saw last.
     """
 
     words_w: np.ndarray
@@ -250,9 +250,8 @@ def shift_inputs(image, pixel, rows, cols, last_pixel):
         for b in range(cols):
             row = pixel[0, 0] + a * pixel[0, 1] + b * pixel[0, 2]
             col = pixel[1, 0] + a * pixel[1, 1] + b * pixel[1, 2]
-            word = (image << 42) + ((row + MIDDLE) << 21) + col + MIDDLE
-            moved += last_pixel[a, b] != word
-            last_pixel[a, b] = word
+            moved += last_pixel[a, b, 0] != image or last_pixel[a, b, 1] != row or last_pixel[a, b, 2] != col
+            last_pixel[a, b, 0], last_pixel[a, b, 1], last_pixel[a, b, 2] = image, row, col
     return moved
 
 
@@ -273,9 +272,7 @@ def iterate(start, size, tile, array: Array, buffers: Buffers, counts, limit, sc
             dim = dims[other]
             pixel[axis, 1 + other] = window[axis, 0] * (dim == P + axis) + window[axis, 1] * (dim == R + axis)
     if place[I] >= 0 and (dims[0] == P or dims[1] == Q):
-        image = at[I]
-        for axis in range(2):
-            image -= (pixel[axis, 0] - buffers.origin[3 + axis]) * buffers.stride[I, 3 + axis]
+        image = (start[N] * MOST_CHANNELS + start[G]) * MOST_CHANNELS + start[C]
         counts[LINK] += shift_inputs(image, pixel, rows, cols, buffers.last_pixel)
     words_w = buffers.held_w if place[W] >= 0 else buffers.words_w
     skipped = array.skips and words_w[at[W]] == 0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from accelsim.dims import USES, Dim, Operand
+from accelsim.engine.dram import BankedDram, runs_of
 from accelsim.engine.tensors import Tensors, image_size, random_tensors
 from accelsim.hardware.spec import Hardware
 from accelsim.lowering import lower_layer, lower_machine
@@ -58,6 +59,7 @@ def execute_reference(
     tensors: Tensors | None = None,
     *,
     accumulator_bits: int = 32,
+    dram: BankedDram | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Executed:
     """Execute a buffer tiling of a layer under one of the hardware's dataflows.
@@ -72,11 +74,15 @@ def execute_reference(
         order: Loop order over tiles, as the indices of the groups pixels (N, P, Q) = 0, K = 1, C = 2.
         tensors: The operands; None draws small seeded ones with the hardware's share of zero weights.
         accumulator_bits: Width of partial sums, at most 63; sums outside are counted, not wrapped.
+        dram: A DRAM with banks, in place of the hardware's bandwidth; its latency stays. W, I and O lie one after the
+            other, row-major.
         progress: Called with (tiles done, tiles in all).
     """
     if tensors is None:
         tensors = random_tensors(layer, zero_fraction=hardware.zero_fraction.get("W", 0.0))
-    return _Run(layer, hardware, dataflow, tensors, accumulator_bits).run(list(tiles(layer, tile, order)), progress)
+    return _Run(layer, hardware, dataflow, tensors, accumulator_bits, dram).run(
+        list(tiles(layer, tile, order)), progress
+    )
 
 
 def tiles(layer: Layer, tile: Sequence[int], order: Sequence[int]) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
@@ -92,7 +98,9 @@ def tiles(layer: Layer, tile: Sequence[int], order: Sequence[int]) -> Iterator[t
 class _Run:
     """One execution: the tensors in DRAM, the buffer, the array."""
 
-    def __init__(self, layer: Layer, hardware: Hardware, dataflow: str, tensors: Tensors, bits: int) -> None:
+    def __init__(
+        self, layer: Layer, hardware: Hardware, dataflow: str, tensors: Tensors, bits: int, dram: BankedDram | None
+    ) -> None:
         self.layer, self.hardware, self.tensors = layer, hardware, tensors
         self.arrays, self.machine = lower_layer(layer), lower_machine(hardware, dataflow, layer)
         self.outputs = np.zeros((layer.N, layer.G, layer.K, layer.P, layer.Q), np.int64)
@@ -100,6 +108,7 @@ class _Run:
         self.counts = np.zeros(len(Count))
         self.array = self._array(dataflow)
         self.limit = 2 ** (bits - 1) - 1
+        self.dram = dram
 
     def _array(self, name: str) -> Array:
         from accelsim.engine import array_kernels as kernels  # noqa: PLC0415 - numba is loaded only where it is used
@@ -157,7 +166,7 @@ class _Run:
             iterations += mine
             overflows += large
             leaves = after is None or _identity(Operand.O, after) != _identity(Operand.O, (start, size))
-            stores.append(self._store(buffers, start, size) if leaves else 0)
+            stores.append(self._store(buffers, start, size) if leaves else 0.0)
             if progress:
                 progress(number + 1, len(scopes))
         cycles, dram, table = self._lockstep(loads, computing, stores)
@@ -187,7 +196,7 @@ class _Run:
             stride=np.zeros((3, 5), np.int64),
             origin=np.zeros(5, np.int64),
             seen=np.zeros(most[1], np.int64),
-            last_pixel=np.full(tuple(self.machine.axis_sizes), -1, np.int64),
+            last_pixel=np.full((*self.machine.axis_sizes, 3), -1, np.int64),
         )
 
     def _box(self, operand: Operand, start: Sequence[int], size: Sequence[int]) -> tuple[slice, ...]:
@@ -208,9 +217,9 @@ class _Run:
         start: tuple[int, ...],
         size: tuple[int, ...],
         before: tuple[tuple[int, ...], tuple[int, ...]] | None,
-    ) -> int:
-        """Bring what the buffer does not hold of a tile; return the words that cross the DMA."""
-        moved = 0
+    ) -> float:
+        """Bring what the buffer does not hold of a tile; return the time of the DMA."""
+        moved, banked = 0, 0.0
         for operand, words, tensor in (
             (Operand.W, buffers.words_w, self.tensors.weights),
             (Operand.I, buffers.words_i, self.tensors.inputs),
@@ -231,30 +240,46 @@ class _Run:
             self.counts[Count[f"DRAM_READ_{operand.name}"]] += come
             self.counts[Count[f"GLB_WRITE_{operand.name}"]] += come
             moved += come
-        return moved
+            banked += self._banked_cycles(operand, box) if come else 0.0
+        return self._transfer_cycles(moved, banked)
 
-    def _store(self, buffers: Buffers, start: tuple[int, ...], size: tuple[int, ...]) -> int:
-        """Send the outputs of a tile to DRAM; return the words that cross the DMA."""
+    def _transfer_cycles(self, words: int, banked: float) -> float:
+        """Return the time of a transfer; nothing to move takes no time."""
+        if not words:
+            return 0.0
+        return self.machine.dram_latency + (words / self.machine.dram_words_per_cycle if self.dram is None else banked)
+
+    def _banked_cycles(self, operand: Operand, box: tuple[slice, ...]) -> float:
+        """Return the cycles that the banks need for a part of an operand's tensor."""
+        if self.dram is None:
+            return 0.0
+        tensors = (self.tensors.weights, self.tensors.inputs, self.outputs)
+        first, length = runs_of(tensors[operand].shape, box)
+        base = sum(tensor.size for tensor in tensors[:operand])
+        word_bytes = -(-self.hardware.word_bits // 8)
+        busy_ns = self.dram.transfer_ns((first + base) * word_bytes, length * word_bytes)
+        return busy_ns * self.hardware.clock_mhz / 1000
+
+    def _store(self, buffers: Buffers, start: tuple[int, ...], size: tuple[int, ...]) -> float:
+        """Send the outputs of a tile to DRAM; return the time of the DMA."""
         box = self._box(Operand.O, start, size)
         part = self.outputs[box]
         part[...] = buffers.words_o[: part.size].reshape(part.shape)
         self.in_dram[box] = True
         self.counts[Count.GLB_READ_O] += part.size
         self.counts[Count.DRAM_WRITE_O] += part.size
-        return part.size
+        return self._transfer_cycles(part.size, self._banked_cycles(Operand.O, box))
 
+    @staticmethod
     def _lockstep(
-        self, loads: list[int], computing: list[float], stores: list[int]
+        load: list[float], computing: list[float], store: list[float]
     ) -> tuple[float, float, np.ndarray]:
         """Return the time of ping-pong halves that swap at once, the DMA's, and (load, computation, store) of every tile."""
-        latency, rate = self.machine.dram_latency, self.machine.dram_words_per_cycle
-        load, store = ([latency + words / rate if words else 0.0 for words in side] for side in (loads, stores))
         cycles = load[0]
         for number, busy in enumerate(computing):
             following = load[number + 1] if number + 1 < len(load) else 0.0
             cycles += max(busy, following + (store[number - 1] if number else 0.0))
-        table = np.column_stack([load, computing, store])
-        return cycles + store[-1], sum(load) + sum(store), table
+        return cycles + store[-1], sum(load) + sum(store), np.column_stack([load, computing, store])
 
 
 def _identity(operand: Operand, scope: tuple[tuple[int, ...], tuple[int, ...]]) -> tuple[tuple[int, int], ...]:
