@@ -36,7 +36,7 @@ from accelsim.workload.loader import load_network
 from accelsim.workload.network import Network
 
 ENGINES = ("analytical", "cycle")
-"""Engines that can run a network: the closed form, and the one that executes the mappings that the closed form chose."""
+"""Engines that can run a network: the closed form, and the one that executes the mappings that it chose."""
 
 MAPPING_SPACES = ("uniform", "uneven")
 """Which mappings of a general machine are searched."""

@@ -14,7 +14,7 @@ from accelsim.engine.tensors import convolve, random_tensors
 
 @given(st.data())
 def test_outputs_and_counts_of_any_mapping(data):
-    """Any layer, machine and nest: outputs bit for bit, words at both ends, on links and read back, MACs, iterations."""
+    """Any layer, machine and nest: outputs bit for bit, words at both ends, on links, read back; MACs, iterations."""
     layer = data.draw(layers())
     machine = data.draw(machines(unbounded=True))
     nest = data.draw(nests(layer, machine))

@@ -34,7 +34,7 @@ def counted(case, share):
 
 @given(cases(), st.sampled_from([0.0, 0.4, 1.0]), st.integers(0, 9))
 def test_outputs_and_counts_of_any_program(case, zeros, seed):
-    """Any layer, dataflow, tiling and share of zeros: outputs bit for bit, every count with the zeros that there are."""
+    """Any layer, dataflow, tiling, share of zeros: outputs bit for bit, all counts for the zeros that there are."""
     tensors = random_tensors(case.layer, seed, zero_fraction=zeros)
     done = execute_reference(case.layer, case.hardware, FLOW, case.tile, case.order, tensors)
     np.testing.assert_array_equal(done.outputs, convolve(case.layer, tensors))
@@ -65,9 +65,7 @@ def replace_zeros(case):
 
 def one(layer):
     """A network of one layer."""
-    return Network(
-        name=layer.name, input_shape=layer.input_shapes[0], layers=(layer,), inputs={layer.name: ("input",)}
-    )
+    return Network(name=layer.name, input_shape=layer.input_shapes[0], layers=(layer,), inputs={layer.name: ("input",)})
 
 
 def test_overflow_is_reported():

@@ -1,9 +1,10 @@
 """Numba kernel that executes one buffer tile on the array of a reference accelerator, whose program is fixed.
 
-The nest of the dataflow runs iteration by iteration. Registers are filled whenever the place of their operand is entered,
-accumulators drain when it is left; every iteration is one multiply-accumulate in every PE of the block, unless its weight is
-zero and the array skips zeros. A *chunk* is the run of iterations between two entries of the innermost place. If its operand
-is double-buffered, the next chunk's words come in meanwhile; else the array waits for them.
+The nest of the dataflow runs iteration by iteration. Registers are filled whenever the place of their operand is
+entered, accumulators drain when it is left; every iteration is one multiply-accumulate in every PE of the block,
+unless its weight is zero and the array skips zeros. A *chunk* is the run of iterations between two entries of the
+innermost place. If its operand is double-buffered, the next chunk's words come in meanwhile; else the array waits for
+them.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 An open-page controller serves the words of a transfer in the order of their addresses, in whole bursts. Rows of one
 bank after the other hold consecutive addresses. A row that is not open costs a precharge and an activation, which begin
-when the row before starts to stream if it is in another bank, else when it has been streamed. Every refresh interval all
-banks close and wait. Commands share no bus, and reads and writes turn the bus around at no cost.
+when the row before starts to stream if it is in another bank, else when it has been streamed. Every refresh interval
+all banks close and wait. Commands share no bus, and reads and writes turn the bus around at no cost.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """Numba kernels that execute a program word by word: what the controller, the memories, the links and the MACs do.
 
-Every memory instance holds the words of one tile per operand in its own part of an array, and a record of which tile that
-is. A tick is one iteration of the array. When a loop advances, the ways that it fires move tiles: partial sums first, from
-the MACs outwards, then all operands from the outermost memory in. A word that several instances need is read by the first
-and handed on to the others, which get what that one got. Counts are taken where words move.
+Every memory instance holds the words of one tile per operand in its own part of an array, and a record of which tile
+that is. A tick is one iteration of the array. When a loop advances, the ways that it fires move tiles: partial sums
+first, from the MACs outwards, then all operands from the outermost memory in. A word that several instances need is
+read by the first and handed on to the others, which get what that one got. Counts are taken where words move.
 
-Where a target holds one word (a MAC's operand latch, a register), its instances form a *line*: who works, who reads and at
-which address is found once and holds until a ragged edge changes it; a visit is then one pass over the line. Inner functions
-take plain arrays: numba counts references to every array of a named tuple that is passed.
+Where a target holds one word (a MAC's operand latch, a register), its instances form a *line*: who works, who reads
+and at which address is found once and holds until a ragged edge changes it; a visit is then one pass over the line.
+Inner functions take plain arrays: numba counts references to every array of a named tuple that is passed.
 """
 
 from __future__ import annotations
@@ -222,7 +222,7 @@ def take_tile(operand, spots, place, start, size, window, origin, extent, row):
 
 @nb.njit(cache=True, nogil=True)
 def address_in(first, strides, buffer, outer, origin, extent, row):
-    """Return the address of the tile of a row in the memory instance of another row, or -1 if it is not all held there."""
+    """Return the address of a row's tile in the memory instance of another row, or -1 if it is not all held there."""
     address = first
     empty, held = False, True
     for position in range(5):
@@ -525,7 +525,7 @@ def regroup(program: Program, state: State, way):
 
 @nb.njit(cache=True, nogil=True)
 def find_leaders(program: Program, state: State, way):
-    """Choose for every instance of a line the one that reads its word: the first with the same word on a shared wire."""
+    """Choose for every instance of a line who reads its word: the first with the same word on a shared wire."""
     length, ratio = state.line_length[way], program.way_ratio[way]
     mark, first_of, classes = state.mark, state.first, program.point_class
     busiest, served, serving = 0, 0, -1
@@ -554,7 +554,7 @@ def find_leaders(program: Program, state: State, way):
 
 @nb.njit(cache=True, nogil=True)
 def locate(program: Program, state: State, way):
-    """Find the addresses at both ends of the words of a line; those of inputs depend on where the source's tile starts."""
+    """Find the addresses at both ends of a line's words; those of inputs depend on where the source's tile starts."""
     source, target, ratio = program.way_source[way], program.way_target[way], program.way_ratio[way]
     strides, origin, place = program.buffer_stride, state.origin, program.way_place[way]
     inputs = program.way_operand[way] == I
@@ -603,7 +603,7 @@ def hand_out_edge(words, offset, length, at, to, leader, way, pixel, row, col, h
 
 @nb.njit(cache=True, nogil=True)
 def visit_line(program: Program, state: State, way):
-    """Bring the words of W or I of a line; return (words that the busiest source reads, words of the busiest target)."""
+    """Bring a line its words of W or I; return (words that the busiest source reads, words of the busiest target)."""
     operand, length = program.way_operand[way], state.line_length[way]
     points = len(state.linear) - 2
     row, col, offset = state.linear[points], state.linear[points + 1], state.linear[way]
@@ -653,7 +653,7 @@ def begin_sums(words, begun, offset, length, at, leader, way):
 
 @nb.njit(cache=True, nogil=True)
 def open_line(words, begun, stored_by, offset, length, at, to, leader, way):
-    """Let a line of registers read its partial sums back, or start from zero; return (read back, last to store them)."""
+    """Let registers read their partial sums back, or start from zero; return (read back, last to store them)."""
     back, after = 0, 0
     for number in range(length):
         word, place = at[way, number] + offset, to[way, number]

@@ -71,9 +71,7 @@ class Trace:
     lost: int
 
 
-def time_of(
-    lowered: Lowered, state: State, nest: Nest, machine: Machine, *, trace: bool = False
-) -> Timing:
+def time_of(lowered: Lowered, state: State, nest: Nest, machine: Machine, *, trace: bool = False) -> Timing:
     """Return how long an executed program takes."""
     from accelsim.engine import pipeline_kernels as kernels  # noqa: PLC0415 - numba is loaded only where it is used
 
@@ -214,7 +212,7 @@ def _bits(fired: np.ndarray, ways: list[int]) -> np.ndarray:
 def _mac_ports(
     lowered: Lowered, state: State, memory: list[int], machine: Machine, segments: int
 ) -> tuple[np.ndarray, np.ndarray, dict[Operand, int]]:
-    """Return machine words that the MACs read and write in every segment, by memory, and the memory of every operand."""
+    """Return machine words that the MACs read and write in every segment, by memory, and each operand's memory."""
     reads, writes = np.zeros((segments, len(machine.stores))), np.zeros((segments, len(machine.stores)))
     feeding: dict[Operand, int] = {}
     for way, target in zip(lowered.ways, lowered.program.way_target, strict=True):
@@ -250,5 +248,3 @@ def _adder_depth(nest: Nest, machine: Machine) -> int:
             parts = int(np.prod([cut.bounds[dim] for dim in Dim if dim not in USES[Operand.O]]))
             depth += parts - 1 if axes[step.axis].reduction is Reduction.CHAIN else (parts - 1).bit_length()
     return depth
-
-

@@ -1,17 +1,17 @@
 """Numba kernels that put an executed program on the clock: array, DMA channels, buffers with credits, ports.
 
-The array runs *segments*, the ticks between two moves of tiles, one tick a cycle if its ports keep up. Every way has a DMA
-channel of its own that runs ahead of the array as far as credits allow, one tile at a time and in order:
+The array runs *segments*, the ticks between two moves of tiles, one tick a cycle if its ports keep up. Every way has a
+DMA channel of its own that runs ahead of the array as far as credits allow, one tile at a time and in order:
 
 - double: a tile can come in when the one before the last has been used up; it can be used when it is all there;
 - rolling: the same credit, but the tile can be used while it comes in, and be used up only when it is all there;
 - single: the array stops where the mapping changes the tile, and the tiles go and come one after the other.
 
-Partial sums have a second channel, which stores a tile when it is complete; a tile that comes back waits for its own store.
-A transfer reads at one memory and writes at the other; every port serves words at its rate, the array first, then the
-transfer whose words are needed first. Rates hold on average: a port of half a word a cycle takes two cycles for a word, one
-of four words moves a single word in a quarter of a cycle. A memory's latency delays the first tile of a channel and the
-last store only: later requests are sent ahead.
+Partial sums have a second channel, which stores a tile when it is complete; a tile that comes back waits for its own
+store. A transfer reads at one memory and writes at the other; every port serves words at its rate, the array first,
+then the transfer whose words are needed first. Rates hold on average: a port of half a word a cycle takes two cycles
+for a word, one of four words moves a single word in a quarter of a cycle. A memory's latency delays the first tile of
+a channel and the last store only: later requests are sent ahead.
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ class Clock(NamedTuple):
     """What the run says; modified in place.
 
     Attributes:
-        total: float64[6], time, cycles before the first tick, until the last tick, after it, events, whether it got stuck.
+        total: float64[6], time, cycles before the first tick, until the last tick, after it, events, whether it got
+        stuck.
         waits: float64[ways], cycles in which the array waited for a way.
         slow: float64[memories], cycles that a memory's ports held the array up while it ran.
         event_kind: int8[events], recorded events; none if empty.
@@ -249,7 +250,13 @@ def drive(pipe: Pipeline, clock: Clock):
                         break
                 cursor += 1
                 moved = True
-            if arrived and not running and not ended and cursor == 2 * ways and missing(buffering, bits, begun, loaded, passed) < 0:
+            if (
+                arrived
+                and not running
+                and not ended
+                and cursor == 2 * ways
+                and missing(buffering, bits, begun, loaded, passed) < 0
+            ):
                 if ready_at < 0:
                     ready_at = now + (pipe.start_delay if segment == 0 else 0.0)
                 if now >= ready_at:
@@ -271,9 +278,7 @@ def drive(pipe: Pipeline, clock: Clock):
                         left_over[2 * way], moved = 1.0, True
                 mine = arrived and cursor == ways - 1 - way
                 if state[2 * way + 1] == IDLE and (not single or mine) and (not ended or now >= ended_at):
-                    if can_store(
-                        buffering, child, first, count, inside, way, sent, stored, loaded, passed
-                    ):
+                    if can_store(buffering, child, first, count, inside, way, sent, stored, loaded, passed):
                         sent[way] += 1
                         since[2 * way + 1], state[2 * way + 1] = now, MOVING
                         left_over[2 * way + 1], moved = 1.0, True
@@ -302,7 +307,10 @@ def drive(pipe: Pipeline, clock: Clock):
                             event_start[events], event_end[events] = since[channel], now
                         events += 1
                     else:
-                        if buffering[way] == ROLLING and used_up(child, first, count, inside, way, passed, stored) < sent[way]:
+                        if (
+                            buffering[way] == ROLLING
+                            and used_up(child, first, count, inside, way, passed, stored) < sent[way]
+                        ):
                             continue
                         last = sent[way] == count[way]
                         until[channel] = now + (post[way] if last else 0.0)

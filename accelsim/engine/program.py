@@ -1,8 +1,8 @@
 """Lowers a mapping to the program that the cycle engine's controller runs: plain arrays for the kernels.
 
-A *loop* is a temporal loop of more than one iteration, a *digit* a spatial one. An *instance* of a memory is one value of
-all digits outside it. A *way* is an operand's road from one place to the next that keeps it, or to the MACs. The controller
-brings a way's tile again when one of its first ``way_fires`` loops advances; no other rule is built in.
+A *loop* is a temporal loop of more than one iteration, a *digit* a spatial one. An *instance* of a memory is one value
+of all digits outside it. A *way* is an operand's road from one place to the next that keeps it, or to the MACs. The
+controller brings a way's tile again when one of its first ``way_fires`` loops advances; no other rule is built in.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class Program(NamedTuple):
         loop_bound: [loops], iterations in a full tile.
         loop_ragged: [loops], whether its dim's pieces can be cut short, so that an iteration can be without work.
         loop_regroups: [loops], whether an iteration of it or of a loop inside can change which MACs work.
-        linear: [ways + 2, loops], what one iteration adds to the address at every way's source, and to the pixel row and
+        linear: [ways + 2, loops], what one iteration adds to the address at every way's source, and to the pixel row
+        and
             column.
         chain_begin: [9], first entry of every dim in the chain of cuts.
         chain_step: [entries], step of the cut.

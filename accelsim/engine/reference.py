@@ -1,4 +1,4 @@
-"""The cycle engine for the reference accelerators, whose arrays have fixed programs: executes a buffer tiling and counts."""
+"""The cycle engine for the reference accelerators, whose arrays have fixed programs: executes a buffer tiling."""
 
 from __future__ import annotations
 
@@ -184,7 +184,9 @@ class _Run:
     def _buffers(self, scopes: list[tuple[tuple[int, ...], tuple[int, ...]]]) -> Buffers:
         from accelsim.engine import array_kernels as kernels  # noqa: PLC0415
 
-        most = [max(math.prod(part.stop - part.start for part in self._box(o, *scope)) for scope in scopes) for o in Operand]
+        most = [
+            max(math.prod(part.stop - part.start for part in self._box(o, *scope)) for scope in scopes) for o in Operand
+        ]
         return kernels.Buffers(
             words_w=np.zeros(most[0], np.int16),
             words_i=np.zeros(most[1], np.int16),
@@ -200,7 +202,7 @@ class _Run:
         )
 
     def _box(self, operand: Operand, start: Sequence[int], size: Sequence[int]) -> tuple[slice, ...]:
-        """Return the part of an operand's tensor that a tile needs: of inputs, the real pixels that its windows span."""
+        """Return the part of an operand's tensor that a tile needs: of inputs, the pixels that its windows span."""
         kept = sorted(dim for dim in USES[operand] if operand is not Operand.I or dim < Dim.P)
         parts = [slice(start[dim], start[dim] + size[dim]) for dim in kept]
         if operand is Operand.I:
@@ -271,10 +273,8 @@ class _Run:
         return self._transfer_cycles(part.size, self._banked_cycles(Operand.O, box))
 
     @staticmethod
-    def _lockstep(
-        load: list[float], computing: list[float], store: list[float]
-    ) -> tuple[float, float, np.ndarray]:
-        """Return the time of ping-pong halves that swap at once, the DMA's, and (load, computation, store) of every tile."""
+    def _lockstep(load: list[float], computing: list[float], store: list[float]) -> tuple[float, float, np.ndarray]:
+        """Return the time of halves that swap at once, the DMA's, and (load, computation, store) of every tile."""
         cycles = load[0]
         for number, busy in enumerate(computing):
             following = load[number + 1] if number + 1 < len(load) else 0.0
@@ -285,5 +285,3 @@ class _Run:
 def _identity(operand: Operand, scope: tuple[tuple[int, ...], tuple[int, ...]]) -> tuple[tuple[int, int], ...]:
     """Return what decides which tile of an operand a scope needs."""
     return tuple((scope[0][dim], scope[1][dim]) for dim in sorted(USES[operand]))
-
-

@@ -64,7 +64,9 @@ def convolve(layer: Layer, tensors: Tensors) -> np.ndarray:
     image = padded(layer, tensors.inputs).astype(np.float64)
     outputs = np.zeros((layer.N, layer.G, layer.K, layer.P * layer.Q))
     for r in range(layer.R):
-        rows = slice(r * layer.dilation[0], r * layer.dilation[0] + (layer.P - 1) * layer.stride[0] + 1, layer.stride[0])
+        rows = slice(
+            r * layer.dilation[0], r * layer.dilation[0] + (layer.P - 1) * layer.stride[0] + 1, layer.stride[0]
+        )
         for s in range(layer.S):
             first = s * layer.dilation[1]
             cols = slice(first, first + (layer.Q - 1) * layer.stride[1] + 1, layer.stride[1])

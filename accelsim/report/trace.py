@@ -1,7 +1,7 @@
 """What happened when: events of one executed layer, as Parquet, as a trace that viewers open, and as a plot.
 
-An event is one tile that is loaded, stored or computed, or the time in which the array stood still. Chrome's trace format
-(catapult, "Trace Event Format") takes microseconds; one microsecond stands for one cycle.
+An event is one tile that is loaded, stored or computed, or the time in which the array stood still. Chrome's trace
+format (catapult, "Trace Event Format") takes microseconds; one microsecond stands for one cycle.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ class Events:
 def _events(rows: list[tuple[int, int, int, float, float]], lanes: tuple[str, ...]) -> Events:
     """Return rows of (kind, lane, number, start, end) as events, with the array's gaps as stalls."""
     array = lanes.index(ARRAY)
-    busy = sorted((start, end) for kind, lane, _, start, end in rows if lane == array and kind == KINDS.index("compute"))
+    busy = sorted(
+        (start, end) for kind, lane, _, start, end in rows if lane == array and kind == KINDS.index("compute")
+    )
     last, gaps = 0.0, 0
     for start, end in busy:
         if start > last + NO_GAP:
@@ -81,9 +83,7 @@ def nest_events(timing: Timing) -> Events:
         raise InputError("the mapping was executed without trace=True, so that there are no events")
     lanes = (ARRAY, *(name for way in trace.names for name in (way, f"{way} (back)")))
     rows = []
-    for kind, way, visit, start, end in zip(
-        trace.kind, trace.way, trace.visit, trace.start, trace.end, strict=True
-    ):
+    for kind, way, visit, start, end in zip(trace.kind, trace.way, trace.visit, trace.start, trace.end, strict=True):
         lane = 0 if kind == KINDS.index("compute") else 1 + 2 * int(way) + (kind == KINDS.index("store"))
         rows.append((int(kind), int(lane), int(way if lane == 0 else visit), float(start), float(end)))
     used = sorted({lane for _, lane, _, _, _ in rows} | {0})
@@ -165,7 +165,9 @@ def save_parquet(events: Events, path: str | os.PathLike[str]) -> Path:
     return target
 
 
-def plot_timeline(events: Events, axes: Axes, *, title: str = "", first: float = 0.0, last: float | None = None) -> None:
+def plot_timeline(
+    events: Events, axes: Axes, *, title: str = "", first: float = 0.0, last: float | None = None
+) -> None:
     """Draw who was busy when.
 
     Args:
@@ -184,7 +186,7 @@ def plot_timeline(events: Events, axes: Axes, *, title: str = "", first: float =
         for lane in range(lanes):
             mine = shown & (events.kind == kind) & (events.lane == lane)
             bars = np.column_stack([events.start[mine], (events.end - events.start)[mine]])
-            gap = (until - first) / 2000 if mine.sum() < 200 else 0.0  # a gap that tells neighbours apart
+            gap = (until - first) / 700 if mine.sum() < 200 else 0.0  # a gap that tells neighbours apart
             bars[:, 1] = np.maximum(bars[:, 1] - gap, bars[:, 1] / 2)
             axes.broken_barh([tuple(bar) for bar in bars], (lanes - 1 - lane - 0.4, 0.8), facecolors=COLORS[name])
     axes.set_yticks(range(lanes), list(reversed(events.lanes)))

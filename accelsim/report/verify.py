@@ -39,9 +39,7 @@ class Verification:
     @property
     def expected_cycles(self) -> float:
         """Time of the network by the closed form."""
-        return sum(
-            times * layer.expected_cycles for layer, times in zip(self.layers, self.occurrences, strict=True)
-        )
+        return sum(times * layer.expected_cycles for layer, times in zip(self.layers, self.occurrences, strict=True))
 
     @property
     def cycles(self) -> float:
