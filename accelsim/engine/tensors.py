@@ -10,6 +10,8 @@ from accelsim.workload.layer import Layer, Op
 
 SMALL = 127
 """Largest magnitude of seeded values: sums of 100,000 products stay below 2^31."""
+WORDS_AT_ONCE = 2**22
+"""Weights that the convolution turns into floating point at a time."""
 
 
 class Tensors(NamedTuple):
@@ -63,13 +65,15 @@ def convolve(layer: Layer, tensors: Tensors) -> np.ndarray:
     """
     image = padded(layer, tensors.inputs).astype(np.float64)
     outputs = np.zeros((layer.N, layer.G, layer.K, layer.P * layer.Q))
+    at_once = max(1, WORDS_AT_ONCE // (layer.G * layer.C))
     for r in range(layer.R):
-        rows = slice(
-            r * layer.dilation[0], r * layer.dilation[0] + (layer.P - 1) * layer.stride[0] + 1, layer.stride[0]
-        )
+        top = r * layer.dilation[0]
+        rows = slice(top, top + (layer.P - 1) * layer.stride[0] + 1, layer.stride[0])
         for s in range(layer.S):
-            first = s * layer.dilation[1]
-            cols = slice(first, first + (layer.Q - 1) * layer.stride[1] + 1, layer.stride[1])
+            left = s * layer.dilation[1]
+            cols = slice(left, left + (layer.Q - 1) * layer.stride[1] + 1, layer.stride[1])
             pixels = image[:, :, :, rows, cols].reshape(layer.N, layer.G, layer.C, layer.P * layer.Q)
-            outputs += tensors.weights[None, :, :, :, r, s].astype(np.float64) @ pixels
+            for first in range(0, layer.K, at_once):
+                some = slice(first, first + at_once)
+                outputs[:, :, some] += tensors.weights[None, :, some, :, r, s].astype(np.float64) @ pixels
     return outputs.astype(np.int64).reshape(layer.N, layer.G, layer.K, layer.P, layer.Q)
