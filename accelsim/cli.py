@@ -109,6 +109,23 @@ def verify_command(network: str, hardware: str, seed: int, format_: str, **optio
         raise AccelsimError(f"{network} on {hardware}: the engines do not agree")
 
 
+@app.command("trace", short_help="Execute one layer and write what happened when.")
+@click.argument("network")
+@click.argument("layer")
+@click.option("--hw", "hardware", required=True, help="Accelerator: a name (see `accelsim hw`) or a YAML file.")
+@_simulation_options
+@click.option("--dram", "dram_name", help="DRAM with banks behind the DMA: ddr4 or lpddr4 (default: a bandwidth).")
+@click.option("--out", default="trace", show_default=True, type=click.Path(), help="Folder to write to.")
+def trace_command(network: str, layer: str, hardware: str, dram_name: str | None, out: str, **options: Any) -> None:
+    """Execute LAYER of NETWORK: a table of events, a trace for ui.perfetto.dev, and a timeline."""
+    from accelsim.engine.dram import dram  # noqa: PLC0415
+    from accelsim.report.layer_trace import trace_layer  # noqa: PLC0415 - numba is loaded only where it is used
+
+    banks = None if dram_name is None else dram(dram_name)
+    for path in trace_layer(network, layer, hardware, out, dram=banks, **options):
+        click.echo(str(path))
+
+
 @app.command("compare", short_help="Compare networks and accelerators.")
 @click.argument("networks", nargs=-1, required=True)
 @click.option("--hw", "hardware", multiple=True, required=True, help="Accelerator; repeat for several.")

@@ -7,18 +7,24 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from stand_in import unit_nest
 from strategies import FLOW, cases
 from twins import Rules, walk
 
+from accelsim.cli import app
 from accelsim.engine.reference import execute_reference
 from accelsim.engine.tensors import convolve, random_tensors
+from accelsim.errors import AccelsimError
 from accelsim.hardware.loader import load_hardware
 from accelsim.lowering import lower_layer, lower_machine
 from accelsim.mapping import kernels
 from accelsim.mapping.arrays import Count
-from accelsim.report.verify import verify
+from accelsim.mapping.machine import machine_of
+from accelsim.report.verify import Verification, verify
+from accelsim.simulation import simulate
 from accelsim.workload.layer import Layer
 from accelsim.workload.network import Network
 
@@ -95,3 +101,34 @@ def test_a_network_is_verified(hardware):
     assert all(verification.layers[0].outputs_equal for verification in found)
     wrong = replace(found[0].layers[0], differing=("MAC: 1 executed, 2 expected",))
     assert not replace(found[0], layers=(wrong,)).agrees
+
+
+def test_the_command_line_verifies_and_traces(tmp_path, monkeypatch):
+    """Exit status 0 with a table where all agree, 1 with a sentence where not; a folder of what happened."""
+    small = one(Layer.conv("conv", 8, 8, 6, 3))
+    monkeypatch.setattr("accelsim.simulation.load_network", lambda name: small)
+    monkeypatch.setattr("accelsim.report.layer_trace.load_network", lambda name: small)
+    runner = CliRunner()
+    done = runner.invoke(app, ["verify", "small", "--hw", "8x8_32KB"], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "outputs and all counts equal" in done.output
+    traced = runner.invoke(
+        app, ["trace", "small", "conv", "--hw", "8x8_32KB", "--dram", "ddr4", "--out", str(tmp_path)]
+    )
+    assert traced.exit_code == 0
+    assert (tmp_path / "trace.json").exists()
+    monkeypatch.setattr(Verification, "agrees", False)
+    wrong = runner.invoke(app, ["verify", "small", "--hw", "8x8_32KB"])
+    assert isinstance(wrong.exception, AccelsimError)
+
+
+def test_a_general_machine_is_verified():
+    """A mapping given by hand on a machine of any hierarchy: both engines agree on outputs and counts."""
+    layer = Layer.conv("conv", 4, 6, 6, 3, padding=1)
+    hardware = load_hardware("eyeriss")
+    nest = unit_nest(layer, machine_of(hardware))
+    found = verify(one(layer), hardware, mappings={"conv": nest})
+    assert found.layers[0].agrees
+    assert found.layers[0].outputs_equal
+    run = simulate(one(layer), hardware, mappings={"conv": nest}, engine="cycle")
+    assert run.totals["cycles"] == pytest.approx(found.cycles, abs=1)
