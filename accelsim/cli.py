@@ -183,6 +183,48 @@ def run(network: str, hardware: str, out: str | None, format_: str, importing: d
         click.echo(f"wrote {len(paths)} files to {out}", err=True)
 
 
+@app.command("verify", short_help="Run both engines and compare them.")
+@click.argument("network")
+@click.option("--hw", "hardware", required=True, help="Accelerator: a name (see `accelsim hw`) or a YAML file.")
+@_simulation_options
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the integers that are computed with.")
+@click.option("--format", "format_", type=DATA_FORMATS, default="table", show_default=True, help="What to print.")
+def verify_command(network: str, hardware: str, seed: int, format_: str, **options: Any) -> None:
+    """Execute NETWORK with real numbers; exit status 0 only if outputs and counts are equal and cycles within 1%."""
+    from accelsim.report.tables import to_csv  # noqa: PLC0415
+    from accelsim.report.verify import columns, verify  # noqa: PLC0415 - numba is loaded only where it is used
+
+    with _progress(f"{network} on {hardware}, executed") as advance:
+        found = verify(network, hardware, seed=seed, progress=advance, **options)
+    rows = found.records()
+    if format_ == "json":
+        click.echo(json.dumps({"schema": 1, "agrees": found.agrees, "layers": rows}, indent=1, allow_nan=False))
+    elif format_ == "csv":
+        click.echo(to_csv(rows), nl=False)
+    else:
+        _print_columns(columns(found))
+        click.echo("\n" + "\n".join(found.lines()))
+    if not found.agrees:
+        raise AccelsimError(f"{network} on {hardware}: the engines do not agree")
+
+
+@app.command("trace", short_help="Execute one layer and write what happened when.")
+@click.argument("network")
+@click.argument("layer")
+@click.option("--hw", "hardware", required=True, help="Accelerator: a name (see `accelsim hw`) or a YAML file.")
+@_simulation_options
+@click.option("--dram", "dram_name", help="DRAM with banks behind the DMA: ddr4 or lpddr4 (default: a bandwidth).")
+@click.option("--out", default="trace", show_default=True, type=click.Path(), help="Folder to write to.")
+def trace_command(network: str, layer: str, hardware: str, dram_name: str | None, out: str, **options: Any) -> None:
+    """Execute LAYER of NETWORK: a table of events, a trace for ui.perfetto.dev, and a timeline."""
+    from accelsim.engine.dram import dram  # noqa: PLC0415
+    from accelsim.report.layer_trace import trace_layer  # noqa: PLC0415 - numba is loaded only where it is used
+
+    banks = None if dram_name is None else dram(dram_name)
+    for path in trace_layer(network, layer, hardware, out, dram=banks, **options):
+        click.echo(str(path))
+
+
 @app.command("compare", short_help="Compare networks and accelerators.")
 @click.argument("networks", nargs=-1, required=True)
 @click.option("--hw", "hardware", multiple=True, required=True, help="Accelerator; repeat for several.")
