@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from accelsim.explore.runner import explore
     from accelsim.hardware.loader import hardware_names, load_hardware
     from accelsim.hardware.spec import Hardware
     from accelsim.result import Result
@@ -31,6 +32,7 @@ _HOMES = {
     "NetworkBuilder": "workload.network",
     "Result": "result",
     "compare": "simulation",
+    "explore": "explore.runner",
     "hardware_names": "hardware.loader",
     "load_hardware": "hardware.loader",
     "load_network": "workload.loader",
@@ -45,6 +47,7 @@ __all__ = [
     "NetworkBuilder",
     "Result",
     "compare",
+    "explore",
     "hardware_names",
     "load_hardware",
     "load_network",

@@ -116,14 +116,23 @@ def _solve_open(
     """Yield every (layer, dataflow) with its answer, in order."""
     if not pairs:
         return
+    if _threads() == 1:
+        yield from ((pair, solve_layer(pair[0], hardware, pair[1], objective)) for pair in pairs)
+        return
     yield pairs[0], solve_layer(pairs[0][0], hardware, pairs[0][1], objective)  # alone: it may compile the kernels
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+    with ThreadPoolExecutor(max_workers=_threads()) as pool:
         futures = [pool.submit(solve_layer, layer, hardware, flow, objective) for layer, flow in pairs[1:]]
         try:
             for pair, future in zip(pairs[1:], futures, strict=True):
                 yield pair, future.result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _threads() -> int:
+    """Return how many layers are solved at a time: ``ACCELSIM_THREADS``, or one a core."""
+    chosen = os.environ.get("ACCELSIM_THREADS", "")
+    return max(1, int(chosen)) if chosen.isdecimal() else os.cpu_count() or 1
 
 
 def _plain(answer: Answer | None) -> object:
