@@ -116,9 +116,6 @@ def _solve_open(
     """Yield every (layer, dataflow) with its answer, in order."""
     if not pairs:
         return
-    if _threads() == 1:
-        yield from ((pair, solve_layer(pair[0], hardware, pair[1], objective)) for pair in pairs)
-        return
     yield pairs[0], solve_layer(pairs[0][0], hardware, pairs[0][1], objective)  # alone: it may compile the kernels
     with ThreadPoolExecutor(max_workers=_threads()) as pool:
         futures = [pool.submit(solve_layer, layer, hardware, flow, objective) for layer, flow in pairs[1:]]

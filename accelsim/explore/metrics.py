@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from accelsim.hardware.area import ArrayArea, array_area, mac_um2
+from accelsim.hardware.energy import ACCESS_BITS
 from accelsim.hardware.spec import Hardware
 from accelsim.hardware.tables import BITS_PER_KB
 
@@ -42,22 +43,24 @@ METRICS: dict[str, Metric] = {
 }
 """Every metric by name, in the order of tables."""
 
-ACCUMULATOR_WORDS = 2
-"""Assumption: a MAC accumulates in twice the width of its operands, as 16-bit MACs do in 32 bits."""
-
 
 def hardware_area(hardware: Hardware) -> ArrayArea:
     """Return the area of an accelerator's MACs, registers and buffers; unbounded memories are outside the chip.
 
-    A register memory is one storage per operand in every PE, a buffer one macro a word wide.
+    Sums are words, as in the registers. Every operand's registers in a PE are a storage of their own (a tile in wait
+    takes the same room again), every buffer is one macro.
     """
     bits = hardware.word_bits
-    stores = [words for memory in hardware.memories for words in (memory.pe_words or {}).values()]
+    in_pes = [
+        words * (1 + (operand in memory.double_buffered)) * bits / BITS_PER_KB
+        for memory in hardware.memories
+        for operand, words in (memory.pe_words or {}).items()
+    ]
     return array_area(
         pes=pe_count(hardware),
-        mac_um2=mac_um2(bits, bits, ACCUMULATOR_WORDS * bits),
-        pe_storages=tuple((words * bits / BITS_PER_KB, bits) for words in stores),
-        buffers=tuple((memory.size_kb, bits) for memory in hardware.memories if memory.size_kb is not None),
+        mac_um2=mac_um2(bits, bits, bits),
+        pe_storages=tuple((capacity_kb, bits) for capacity_kb in in_pes),
+        buffers=tuple((memory.size_kb, ACCESS_BITS) for memory in hardware.memories if memory.size_kb is not None),
     )
 
 

@@ -84,20 +84,12 @@ class OptunaSampler:
             violation = IMPOSSIBLE if outcome.excess is None else outcome.excess
             if values is None:  # a bound was broken before anything was simulated
                 values, violation = [math.inf] * len(self._space.objectives), violation or IMPOSSIBLE
-            trial.set_user_attr("violation", violation)
+            trial.set_constraint("bounds", violation)
             self._study.tell(trial, values)
         self._open.clear()
 
     def _make(self, optuna: Any) -> Any:
         sampling = self._space.sampler
         if sampling.name == "nsga2":
-            return optuna.samplers.NSGAIISampler(
-                population_size=self._batch, seed=sampling.seed, constraints_func=_violations
-            )
-        return optuna.samplers.TPESampler(
-            seed=sampling.seed, multivariate=True, constant_liar=True, constraints_func=_violations
-        )
-
-
-def _violations(trial: Any) -> list[float]:
-    return [trial.user_attrs["violation"]]
+            return optuna.samplers.NSGAIISampler(population_size=self._batch, seed=sampling.seed)
+        return optuna.samplers.TPESampler(seed=sampling.seed, multivariate=True, constant_liar=True)
