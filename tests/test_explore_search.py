@@ -88,7 +88,9 @@ def test_is_nothing_simulated_outside_a_bound_that_is_known_before(tmp_path, mon
     """Area, PEs, buffers, parameters and MACs are checked first; time and energy after."""
     ran = []
     real = simulate
-    monkeypatch.setattr("accelsim.simulation.simulate", lambda *given, **options: ran.append(1) or real(*given, **options))
+    monkeypatch.setattr(
+        "accelsim.simulation.simulate", lambda *given, **options: ran.append(1) or real(*given, **options)
+    )
     space = array_space(tmp_path, constraints={"buffer_kb": {"max": 16}, "cycles": {"max": 1}})
     points = list(explore(space, workers=0))
     assert len(ran) == 8
@@ -105,7 +107,11 @@ def test_is_a_point_that_cannot_be_infeasible_with_the_reason(tmp_path):
     assert fits.is_feasible
     assert (too_small.outcome.status, too_small.outcome.excess) == ("infeasible", None)
     assert "no tile fits GLB" in too_small.outcome.reason
-    groups = {"network": "squeezenext23", "hardware": "8x8_32KB", "axes": {"g": {"network": "groups", "values": [3, 1]}}}
+    groups = {
+        "network": "squeezenext23",
+        "hardware": "8x8_32KB",
+        "axes": {"g": {"network": "groups", "values": [3, 1]}},
+    }
     impossible, built = explore(groups, workers=0)
     assert built.is_feasible
     assert (impossible.outcome.status, impossible.metrics) == ("infeasible", {})
@@ -184,7 +190,10 @@ def test_is_a_layer_solved_once_on_one_machine(tmp_path, monkeypatch):
     space = {
         "network": "squeezenext",
         "hardware": "8x8_32KB",
-        "axes": {"blocks": {"network": "blocks", "total": 6, "parts": 4}, "image": {"network": "resolution", "values": [48]}},
+        "axes": {
+            "blocks": {"network": "blocks", "total": 6, "parts": 4},
+            "image": {"network": "resolution", "values": [48]},
+        },
         "options": {"dataflow": "ws"},
     }
     points = list(explore(space, workers=0))
@@ -211,7 +220,7 @@ def test_is_a_killed_worker_replaced(tmp_path):
 
 def test_does_a_point_that_kills_its_workers_fail_alone(tmp_path, monkeypatch):
     """After three lost workers a point counts as failed, and all others are finished."""
-    import accelsim.explore.runner as runner
+    from accelsim.explore import runner
 
     class Deadly(runner.InProcess):
         def collect(self, timeout_seconds):
@@ -289,7 +298,7 @@ def test_do_two_processes_on_one_store_share_the_work(tmp_path):
 
 @pytest.mark.parametrize("name", ["nsga2", "tpe"])
 def test_does_a_learning_sampler_find_the_front_and_propose_the_same_again(tmp_path, name):
-    """It evaluates as many points as asked for, the same ones after an interruption, and comes near the grid's front."""
+    """It evaluates as many points as asked for, the same after an interruption, and comes near the grid's front."""
     pytest.importorskip("optuna", reason="the optuna extra is not installed")
     sampler = {"name": name, "points": 60, "seed": 3, "population": 10}
     space = load_space(array_space(tmp_path, rows=24, buffers=5, objectives=["time_ms", "area_mm2"], sampler=sampler))
