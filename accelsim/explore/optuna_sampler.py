@@ -6,6 +6,7 @@ Optuna sees one integer per axis whose values are ordered numbers, the index, an
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,9 @@ POPULATION = {"nsga2": 40, "tpe": 8}
 
 ASKS_PER_POINT = 20
 """Proposals, with repetitions, per point that may be evaluated: a population that has converged ends the search."""
+
+MUTATION_ETA = 5.0
+"""Distribution index of NSGA-II's polynomial mutation, which goes to nearby values; the larger, the nearer."""
 
 IMPOSSIBLE = 1e6
 """Violation of a point that cannot exist; those of bounds are shares, far below."""
@@ -91,5 +95,8 @@ class OptunaSampler:
     def _make(self, optuna: Any) -> Any:
         sampling = self._space.sampler
         if sampling.name == "nsga2":
-            return optuna.samplers.NSGAIISampler(population_size=self._batch, seed=sampling.seed)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                mutation = optuna.samplers.nsgaii.PolynomialMutation(MUTATION_ETA)
+            return optuna.samplers.NSGAIISampler(population_size=self._batch, mutation=mutation, seed=sampling.seed)
         return optuna.samplers.TPESampler(seed=sampling.seed, multivariate=True, constant_liar=True)
