@@ -1,14 +1,15 @@
 """Measures searches: cost per point, kills, a full disk, a Dask cluster. Prints what docs/exploring.md quotes.
 
-    python benchmarks/explore_scale.py rate [POINTS...]   processor and wall time per point, cheap points
-    python benchmarks/explore_scale.py grid               1,000 accelerators x squeezenext23
-    python benchmarks/explore_scale.py kill [TIMES]       SIGKILL at random times, then compare with an undisturbed run
-    python benchmarks/explore_scale.py disk               a file system of 1 MB that is full (needs root)
-    python benchmarks/explore_scale.py dask               throughput of 1 and 2 worker processes, and the overheads
+python benchmarks/explore_scale.py rate [POINTS...]   processor and wall time per point, cheap points
+python benchmarks/explore_scale.py grid               1,000 accelerators x squeezenext23
+python benchmarks/explore_scale.py kill [TIMES]       SIGKILL at random times, then compare with an undisturbed run
+python benchmarks/explore_scale.py disk               a file system of 1 MB that is full (needs root)
+python benchmarks/explore_scale.py dask               throughput of 1 and 2 worker processes, and the overheads
 """
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -30,6 +31,13 @@ layers:
   - {name: conv1, op: conv, out_channels: 16, kernel: 3, padding: 1}
   - {name: conv2, op: conv, out_channels: 24}
   - {name: fc, op: linear, features: 10}
+"""
+
+SEARCH = """\
+import json, sys
+from accelsim import explore
+for _ in explore(json.loads(sys.argv[1]), store=sys.argv[2]):
+    pass
 """
 
 GRID: dict[str, Any] = {
@@ -80,7 +88,9 @@ def rate(*sizes: str) -> None:
     with tempfile.TemporaryDirectory() as name:
         for size in sizes or ("100", "1000", "10000"):
             count, wall, cpu, inside = timed(cheap_space(Path(name), int(size)), Path(name))
-            print(f"{count:>7}{wall:>9.1f}{cpu:>9.1f}{1e3 * cpu / count:>14.2f}{1e3 * inside / count:>18.2f}", flush=True)
+            print(
+                f"{count:>7}{wall:>9.1f}{cpu:>9.1f}{1e3 * cpu / count:>14.2f}{1e3 * inside / count:>18.2f}", flush=True
+            )
 
 
 def grid() -> None:
@@ -96,11 +106,8 @@ def kill(times: str = "10") -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         space, where = cheap_space(folder, 2500), folder / "killed.sqlite"
-        code = "import sys, json; from accelsim import explore\nfor _ in explore(json.loads(sys.argv[1]), store=sys.argv[2]): pass"
-        import json  # noqa: PLC0415
-
         for number in range(int(times)):
-            process = subprocess.Popen([sys.executable, "-c", code, json.dumps(space), str(where)])
+            process = subprocess.Popen([sys.executable, "-c", SEARCH, json.dumps(space), str(where)])
             seconds = 2.5 + 2 * generator.random()
             time.sleep(seconds)
             process.kill()

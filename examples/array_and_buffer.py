@@ -1,6 +1,6 @@
 """How large should array and buffer be? A grid of both for one network, as a table of time, and the Pareto front.
 
-    python examples/array_and_buffer.py [NETWORK]
+python examples/array_and_buffer.py [NETWORK]
 """
 
 from __future__ import annotations
