@@ -15,6 +15,7 @@ from contextlib import closing, suppress
 from functools import cache
 from itertools import islice
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple
 
 import msgspec
@@ -27,6 +28,7 @@ _CODE = ("lowering.py", "mapping/kernels.py", "mapping/arrays.py", "cache.py")
 
 _memory: dict[bytes, Any] = {}
 _memory_limit = 0
+_memory_lock = Lock()
 
 
 class CacheStatus(NamedTuple):
@@ -70,15 +72,17 @@ def keep_in_memory(entries: int) -> None:
 
 
 def _remember(answers: dict[bytes, Any]) -> None:
-    if _memory_limit:
-        _memory.update(answers)
-    for key in list(islice(_memory, max(0, len(_memory) - _memory_limit))):
-        _memory.pop(key, None)
+    with _memory_lock:
+        if _memory_limit:
+            _memory.update(answers)
+        for key in list(islice(_memory, max(0, len(_memory) - _memory_limit))):
+            del _memory[key]
 
 
 def read(keys: list[bytes]) -> dict[bytes, Any]:
     """Return the stored answers of those keys that have one."""
-    known = {key: _memory[key] for key in keys if key in _memory}
+    with _memory_lock:
+        known = {key: _memory[key] for key in keys if key in _memory}
     if len(known) == len(keys):
         return known
     found = _read_file([key for key in keys if key not in known])

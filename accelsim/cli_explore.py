@@ -86,8 +86,9 @@ def _search(space: Space, where: str, workers: int | None, cluster: str | None) 
                     failed = failed or f"{point.values}: {point.outcome.reason}"
         except KeyboardInterrupt:
             points.close()
+            finished = len(_rows(space, where))
             click.echo(
-                f"accelsim: {done} points are finished in {where}; run the same command again to go on", err=True
+                f"accelsim: {finished} points are finished in {where}; run the same command again to go on", err=True
             )
             raise
     click.echo(f"accelsim: {done} points are finished in {where}", err=True)

@@ -2,7 +2,7 @@
 
     python benchmarks/explore_front.py [STORE] [REPORT_FOLDER]
 
-The grid is evaluated into STORE (default: explore_front.sqlite); the samplers then propose points, which are found there.
+The grid is evaluated into STORE (default: explore_front.sqlite); the points that samplers propose are found there.
 """
 
 from __future__ import annotations
@@ -74,13 +74,13 @@ def readme(results: dict[tuple[str, ...], tuple[int, dict[str, np.ndarray]]]) ->
     lines = [
         "# Samplers against the full grid",
         "",
-        "Written by `python benchmarks/explore_front.py`. squeezenext23 on 2,000 accelerators (rows x columns x buffer x",
-        f"accumulators). The share of the full grid's hypervolume that {EVALUATIONS} evaluations reach, median of {len(SEEDS)} seeds"
-        " (least, most).",
-        f"The reference point lies {MARGIN:.0%} of the front's extent beyond its worst values.",
+        "Written by `python benchmarks/explore_front.py`. squeezenext23 on 2,000 accelerators (rows x columns x buffer",
+        f"x accumulators): the share of the full grid's hypervolume that up to {EVALUATIONS} evaluations reach, median",
+        f"of {len(SEEDS)} seeds (least, most). The reference point lies {MARGIN:.0%} of the front's extent beyond its",
+        "worst values.",
         "",
-        f"Goal: NSGA-II at least {GOAL:.0%}. Reached: {worst:.1%} at the least"
-        f" ({'yes' if worst >= GOAL else 'no'}). The space is forgiving: {EVALUATIONS} random points are a fifth of it.",
+        f"Goal: NSGA-II at least {GOAL:.0%}. Reached: {worst:.1%} at the least ({'yes' if worst >= GOAL else 'no'}).",
+        f"The space is forgiving: {EVALUATIONS} random points are a fifth of it.",
         "",
     ]
     rows = []

@@ -25,7 +25,7 @@ WIDTHS = [0.875, 1.0, 1.125]
 MACS_TOLERANCE = 0.01
 INTRODUCTION = [
     "Written by `python examples/codesign.py`. All ways to share 21 units among the four sections, with v5's first",
-    "layer and shortcuts. Time and energy are what was searched for; what accuracy a distribution would reach is not known.",
+    "layer and shortcuts. Time and energy are what was searched for; what accuracy they would reach is not known.",
 ]
 PUBLISHED = {"v1": "squeezenext23", "v5": "squeezenext23v5"}
 
@@ -72,8 +72,8 @@ def report(hardware: str, folder: Path) -> list[str]:
         f"## {hardware}",
         "",
         f"{len(rows)} designs; {len(equal)} have v5's MACs within {MACS_TOLERANCE:.0%}, of width {', '.join(widths)}.",
-        f"{better} of them, v5 itself included, are at least as good as v5 in both time and energy; {len(slim)} have no",
-        "more parameters than v5.",
+        f"{better} of them, v5 itself included, are at least as good as v5 in both time and energy;",
+        f"{len(slim)} have no more parameters than v5.",
         "",
         "| design | blocks | time/ms | to v5 | energy/M | to v5 | MACs/M | parameters/M |",
         "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import queue
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,7 +22,8 @@ CONNECT_SECONDS = 10
 COUNT_SECONDS = 2.0
 """How often the workers are counted; they may come and go."""
 
-_evaluators: dict[bytes, Evaluator] = {}
+_own = threading.local()
+"""Of every thread of a worker: its evaluator, and the space that it is for."""
 
 
 class Cluster:
@@ -88,16 +90,14 @@ class Cluster:
 
 
 def evaluate_chunk(space: bytes, chunk: Sequence[Values]) -> tuple[list[Outcome], float]:
-    """Evaluate points on a worker of the cluster, which keeps its evaluator for the next chunk.
+    """Evaluate points on a worker of the cluster, whose thread keeps its evaluator for the next chunk.
 
     Returns:
         The outcomes, and how many seconds they took.
     """
     start = time.monotonic()
     os.environ.setdefault("ACCELSIM_THREADS", "1")
-    if space not in _evaluators:
-        _evaluators.clear()
-        _evaluators[space] = Evaluator(pickle.loads(space))
-    evaluator = _evaluators[space]
-    outcomes = [evaluator.evaluate(values) for values in chunk]
+    if getattr(_own, "space", None) != space:
+        _own.space, _own.evaluator = space, Evaluator(pickle.loads(space))
+    outcomes = [_own.evaluator.evaluate(values) for values in chunk]
     return outcomes, time.monotonic() - start

@@ -88,7 +88,7 @@ class Evaluator:
         space = self.space
         bases = [axis.items for axis in self._axes if axis.option in ("network", "hardware")]
         for axis_index, (name, axis) in enumerate(space.axes.items()):
-            if axis.option in ("dataflow", "objective", "batch") or (bases and axis.option is None):
+            if axis.option not in (None, "network", "hardware") or (bases and axis.option is None):
                 continue  # whether it fits may depend on the base that another axis chooses
             problem: AccelsimError | None = None
             for value in axis.items:

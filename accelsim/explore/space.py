@@ -31,6 +31,9 @@ SAMPLERS = ("grid", "random", "lhs", "nsga2", "tpe")
 MAX_VALUES_OF_AXIS = 100_000
 """Most values that one axis may have."""
 
+Option = Literal["dataflow", "objective", "batch"]
+"""Options of ``simulate`` that a space may set or vary."""
+
 Choice = tuple[int, ...]
 """One index per axis, in the order of the axes."""
 
@@ -67,7 +70,7 @@ class Axis(Part, frozen=True, kw_only=True, dict=True, rename={"start": "from", 
 
     hardware: str | tuple[str, ...] | None = None
     network: str | None = None
-    option: Literal["dataflow", "objective", "batch", "network", "hardware"] | None = None
+    option: Option | Literal["network", "hardware"] | None = None
     variants: dict[Name, dict[str, Any]] | None = None
     values: Annotated[tuple[Any, ...], msgspec.Meta(min_length=1)] | None = None
     start: Number | None = None
@@ -231,7 +234,7 @@ class Space(Part, frozen=True, kw_only=True, dict=True):
     network: str | None = None
     networks: Annotated[dict[str, Annotated[float, msgspec.Meta(gt=0)]], msgspec.Meta(min_length=1)] | None = None
     hardware: str | None = None
-    options: dict[Literal["dataflow", "objective", "batch"], Any] = {}
+    options: dict[Option, Any] = {}
     axes: Annotated[dict[Name, Axis], msgspec.Meta(min_length=1)]
     constraints: dict[str, Bound] = {}
     objectives: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = ("time_ms", "energy")
