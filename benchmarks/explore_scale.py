@@ -23,6 +23,9 @@ from typing import Any
 
 from accelsim import explore
 from accelsim.errors import InputError
+from accelsim.explore import runner
+from accelsim.explore.space import load_space
+from accelsim.explore.store import Store
 
 NETWORK = """\
 name: three_layers
@@ -36,9 +39,13 @@ layers:
 SEARCH = """\
 import json, sys
 from accelsim import explore
-for _ in explore(json.loads(sys.argv[1]), store=sys.argv[2]):
-    pass
+for point in explore(json.loads(sys.argv[1]), store=sys.argv[2]):
+    if point.is_new:
+        print("new", flush=True)
 """
+
+ROUNDS = 3
+"""How often the throughput of one and of two workers is measured, in turns."""
 
 GRID: dict[str, Any] = {
     "name": "grid1000",
@@ -107,11 +114,15 @@ def kill(times: str = "10") -> None:
         folder = Path(name)
         space, where = cheap_space(folder, 2500), folder / "killed.sqlite"
         for number in range(int(times)):
-            process = subprocess.Popen([sys.executable, "-c", SEARCH, json.dumps(space), str(where)])
-            seconds = 2.5 + 2 * generator.random()
+            command = [sys.executable, "-c", SEARCH, json.dumps(space), str(where)]
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+            assert process.stdout is not None
+            process.stdout.readline()  # the workers are at work
+            seconds = 4 * generator.random()
             time.sleep(seconds)
             process.kill()
-            print(f"kill {number + 1} after {seconds:.2f} s, ended already: {process.wait() == 0}", flush=True)
+            new = 1 + len(process.communicate()[0].split())
+            print(f"kill {number + 1}: {seconds:.2f} s after the first new point, {new} reported", flush=True)
         points = list(explore(space, store=where))
         kept = sum(not point.is_new for point in points)
         killed = {tuple(point.values.values()): point.metrics for point in points}
@@ -142,31 +153,40 @@ def disk() -> None:
                 list(explore(space | {"axes": GRID["axes"]}, store=where))
             except InputError as refused:
                 print(f"read-only: {refused}")
+            store = Store(str(where), load_space(space), read_only=True)
+            print(f"read-only: {store.status().counts}")
+            store.close()
         finally:
             subprocess.run(["umount", small], check=True)
 
 
 def dask() -> None:
-    """Print the throughput of 1 and 2 single-threaded Dask workers, and what one chunk costs scheduler and client."""
+    """Print the throughput of 1 and 2 single-threaded Dask workers in turns, and what a chunk costs."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        space = GRID | {"axes": GRID["axes"] | {"buffer": {"hardware": "memories.GLB.size_kb", "values": [64, 128]}}}
-        rates = []
-        for workers in (1, 2):
-            with DaskProcesses(folder, workers) as cluster:
-                list(explore(cheap_space(folder, 16 * workers), cluster=cluster.address))  # starts numba
-                scheduler = cluster.cpu_seconds(0)
-                own = cpu_seconds()
-                count, wall, _, inside = timed(space, folder, cluster=cluster.address)
+        space = GRID | {"axes": GRID["axes"] | {"buffer": {"hardware": "memories.GLB.size_kb", "values": [96]}}}
+        ratios = []
+        for _ in range(ROUNDS):
+            rates = []
+            for workers in (1, 2):
+                with DaskProcesses(folder, workers) as cluster:
+                    list(explore(cheap_space(folder, 16 * workers), cluster=cluster.address))  # starts numba
+                    count, wall, _, inside = timed(space, folder, cluster=cluster.address)
                 rates.append(count / wall)
+                print(f"{workers} workers: {count} points in {wall:.1f} s, evaluation {inside:.1f} s", flush=True)
+            ratios.append(rates[1] / rates[0])
+        print(f"throughput with 2 workers over 1: {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
+        with DaskProcesses(folder, 1) as cluster:
+            for points_per_chunk in (runner.MAX_CHUNK, 1):
+                runner.MAX_CHUNK = points_per_chunk
+                scheduler, own = cluster.cpu_seconds(0), cpu_seconds()
+                count, wall, _, inside = timed(cheap_space(folder, 1000), folder, cluster=cluster.address)
                 print(
-                    f"{workers} workers: {count} points in {wall:.1f} s, {count / wall:.2f} points/s, "
-                    f"evaluation {inside:.1f} s of processor time; scheduler "
+                    f"chunks of at most {points_per_chunk}: {count} points in {wall:.1f} s, scheduler "
                     f"{1e3 * (cluster.cpu_seconds(0) - scheduler) / count:.2f} ms/point, "
-                    f"client {1e3 * (cpu_seconds() - own) / count:.2f} ms/point",
+                    f"client with store {1e3 * (cpu_seconds() - own) / count:.2f} ms/point",
                     flush=True,
                 )
-        print(f"throughput with 2 workers over 1: {rates[1] / rates[0]:.2f}")
 
 
 class DaskProcesses:

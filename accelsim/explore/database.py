@@ -19,6 +19,8 @@ POSTGRES = ("postgresql://", "postgres://")
 _LOCK = 0x616363656C73696D
 """Number of the lock under which tables are made in PostgreSQL: the letters of accelsim."""
 
+_READ_ONLY = "is read-only; results cannot be written"
+
 Row = tuple[Any, ...]
 
 
@@ -55,6 +57,8 @@ class Sqlite:
         self._where = where
         if read_only and not Path(where).exists():
             raise InputError(f"store {where}: no such file")
+        if not read_only and not _writable(where):
+            raise InputError(f"store {where}: {_READ_ONLY}")
         with self._explained():
             self._connection = sqlite3.connect(
                 _read_only_uri(where) if read_only else where,
@@ -63,10 +67,18 @@ class Sqlite:
                 isolation_level=None,  # transactions begin where this module says so
                 check_same_thread=False,  # a generator may be read from another thread, one at a time
             )
-            if not read_only:
-                self._connection.execute("PRAGMA journal_mode = WAL")
-                # A commit survives a killed process; a power cut may lose the last ones, whose points are then redone.
-                self._connection.execute("PRAGMA synchronous = NORMAL")
+            try:
+                self._set_up(read_only)
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def _set_up(self, read_only: bool) -> None:
+        if read_only:
+            return
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        # A commit survives a killed process; a power cut may lose the last ones, whose points are then redone.
+        self._connection.execute("PRAGMA synchronous = NORMAL")
 
     def query(self, statement: str, values: Sequence[Any] = ()) -> list[Row]:
         """Run a statement and return its rows, if any."""
@@ -155,11 +167,17 @@ def _read_only_uri(where: str) -> str:
     return f"{path.as_uri()}?mode=ro{'&immutable=1' if frozen else ''}"
 
 
+def _writable(where: str) -> bool:
+    """Return whether SQLite may write a file that is there, and the log and index beside it."""
+    path = Path(where)
+    return not path.exists() or (os.access(path, os.W_OK) and os.access(path.absolute().parent, os.W_OK))
+
+
 def _sqlite_reason(error: sqlite3.Error) -> str:
     """Return why SQLite refused, for people."""
     reasons = {
         sqlite3.SQLITE_FULL: "the disk is full; make room and run the same command again",
-        sqlite3.SQLITE_READONLY: "is read-only; results cannot be written",
+        sqlite3.SQLITE_READONLY: _READ_ONLY,
         sqlite3.SQLITE_CANTOPEN: "cannot be opened; is the folder there, and may it be written?",
         sqlite3.SQLITE_NOTADB: "is not a store: another kind of file is in the way",
         sqlite3.SQLITE_CORRUPT: "is damaged",
