@@ -82,8 +82,8 @@ def readme(results: dict[tuple[str, ...], tuple[int, dict[str, np.ndarray]]]) ->
         "worst values.",
         "",
         f"Goal: NSGA-II at least {GOAL:.0%}. Reached: {worst:.1%} at the least ({'yes' if worst >= GOAL else 'no'}).",
-        f"The space is forgiving: {EVALUATIONS} random points, a fifth of it, reach {chance:.1%} at the least; where samplers",
-        "differ is the last percent, and how soon it is reached.",
+        f"The space is forgiving: {EVALUATIONS} random points, a fifth of it, reach {chance:.1%} at the least;",
+        "where samplers differ is the last percent, and how soon it is reached.",
         "",
         "",
     ]
