@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 from explore_spaces import array_space, write_network
 
-from accelsim import explore, load_hardware, load_network, simulate
+from accelsim import cache, explore, load_hardware, load_network, simulate
 from accelsim.errors import InputError
 from accelsim.explore.evaluate import Evaluator
 from accelsim.explore.front import front_rows, hypervolume, pareto, sensitivity, table
 from accelsim.explore.space import load_space
 from accelsim.explore.store import Store
 from accelsim.explore.workers import Processes
+from accelsim.yamlio import read_yaml
 
 
 def metrics_of(points):
@@ -371,3 +372,30 @@ def test_does_an_evaluator_bring_its_files_along(tmp_path):
     space = load_space(array_space(tmp_path))
     (tmp_path / "three_layers.yaml").unlink()
     assert Evaluator(space).evaluate([8, 32]).status == "done"
+
+
+def test_does_the_memory_of_solved_layers_keep_to_its_size(monkeypatch):
+    """The newest answers stay, with and without the cache on disk, and 0 forgets all."""
+    monkeypatch.setenv("ACCELSIM_NO_CACHE", "1")
+    keys = [bytes([number]) for number in range(6)]
+    try:
+        cache.keep_in_memory(3)
+        for number, key in enumerate(keys):
+            cache.write({key: number})
+        assert cache.read(keys) == {keys[3]: 3, keys[4]: 4, keys[5]: 5}
+        cache.keep_in_memory(1)
+        assert cache.read(keys) == {keys[5]: 5}
+        cache.keep_in_memory(0)
+        assert cache.read(keys) == {}
+    finally:
+        cache.keep_in_memory(0)
+
+
+def test_is_a_file_that_is_read_again_not_changed_by_who_read_it_before(tmp_path):
+    """The parse is shared, the data is not; a file that has changed is parsed again."""
+    path = tmp_path / "values.yaml"
+    path.write_text("a: [1, 2]")
+    read_yaml(path).data["a"].append(3)
+    assert read_yaml(path).data == {"a": [1, 2]}
+    path.write_text("a: [4]")
+    assert read_yaml(path).data == {"a": [4]}

@@ -21,8 +21,8 @@ from accelsim.explore.store import Store, point_key
 KEYS = [point_key([rows, 8]) for rows in range(4, 8)]
 DONE = Outcome(status="done", metrics={"cycles": 7, "energy": 1.5, "top1_percent": None}, seconds=0.25)
 
-POSTGRES = Path("/usr/lib/postgresql/15/bin")
-NO_POSTGRES = "Debian's postgresql-15 and psycopg are not installed"
+POSTGRES = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), Path("/none"))
+NO_POSTGRES = "Debian's package postgresql and psycopg are not installed"
 
 
 @pytest.fixture(scope="session")
