@@ -142,6 +142,18 @@ def test_are_the_claims_of_a_killed_process_free_at_once(tmp_path, where, open_s
     assert open_store().claim(KEYS).mine == KEYS
 
 
+def test_does_an_interrupted_transaction_leave_nothing(open_store):
+    """What was written before the interruption is gone, and the store takes the next result."""
+    store = open_store()
+    store.claim(KEYS)
+    with pytest.raises(KeyboardInterrupt), store._database.transaction():
+        store._database.query("DELETE FROM points")
+        raise KeyboardInterrupt
+    assert store.status().counts == {"claimed": 4}
+    store.finish({KEYS[0]: DONE})
+    assert store.status().counts == {"claimed": 3, "done": 1}
+
+
 def test_is_a_failed_point_tried_again(open_store):
     """A failure is kept for the report, and free to be claimed."""
     first = open_store()

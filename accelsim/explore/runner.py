@@ -23,6 +23,9 @@ from accelsim.explore.workers import Finished, InProcess, Processes, Values, Wor
 CHUNK_SECONDS = 1.0
 """How long a chunk should take: long against the cost of handing it out, short against what an interruption loses."""
 
+MAX_CHUNKS_PER_SECOND = 100
+"""Chunks that a cluster's scheduler is asked to hand out: with more workers, chunks take longer than a second."""
+
 MAX_CHUNK = 200
 """Most points in a chunk."""
 
@@ -291,10 +294,11 @@ class _Search:
 
     def _chunk_size(self) -> int:
         """Return how many points take about ``CHUNK_SECONDS``, and leave some for the other workers at the end."""
+        seconds = max(CHUNK_SECONDS, self._workers.count / MAX_CHUNKS_PER_SECOND)
         known = statistics.median(self._seconds_per_point) if self._seconds_per_point else CHUNK_SECONDS
         left = len(self._pending) + (0 if self._sampler.learns else self._sampler.total - self._asked)
         fair = -(-left // (4 * self._workers.count))
-        return max(1, min(MAX_CHUNK, int(CHUNK_SECONDS / max(known, 1e-6)), fair))
+        return max(1, min(MAX_CHUNK, int(seconds / max(known, 1e-6)), fair))
 
     def _progress(self) -> Progress:
         elapsed = time.monotonic() - self._start
