@@ -146,9 +146,14 @@ def test_does_an_interrupted_transaction_leave_nothing(open_store):
     """What was written before the interruption is gone, and the store takes the next result."""
     store = open_store()
     store.claim(KEYS)
-    with pytest.raises(KeyboardInterrupt), store._database.transaction():
-        store._database.query("DELETE FROM points")
-        raise KeyboardInterrupt
+
+    def interrupted():
+        with store._database.transaction():
+            store._database.query("DELETE FROM points")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert store.status().counts == {"claimed": 4}
     store.finish({KEYS[0]: DONE})
     assert store.status().counts == {"claimed": 3, "done": 1}
