@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from accelsim.explore.runner import explore
     from accelsim.hardware.loader import hardware_names, load_hardware
     from accelsim.hardware.spec import Hardware
     from accelsim.result import Result
@@ -33,6 +34,7 @@ _HOMES = {
     "Result": "result",
     "compare": "simulation",
     "from_torch": "workload.pytorch",
+    "explore": "explore.runner",
     "hardware_names": "hardware.loader",
     "load_hardware": "hardware.loader",
     "load_network": "workload.loader",
@@ -48,6 +50,7 @@ __all__ = [
     "Result",
     "compare",
     "from_torch",
+    "explore",
     "hardware_names",
     "load_hardware",
     "load_network",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from accelsim import __version__
+from accelsim.cli_explore import explore_command
 from accelsim.errors import AccelsimError, InputError
 
 if TYPE_CHECKING:
@@ -301,6 +302,9 @@ def reproduce_command(table: str | None, out: str) -> None:
             paths = reproduce(name, os.path.join(out, name), progress=advance)
         for path in paths:
             click.echo(str(path))
+
+
+app.add_command(explore_command)
 
 
 @app.command("cache", short_help="Show or clear the cache of solved layers.")

@@ -7,6 +7,7 @@ become flags. Magnitudes are checked, since a kernel's integers would overflow i
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -79,6 +80,33 @@ def lower_machine(hardware: Hardware, dataflow_name: str, layer: Layer) -> Machi
     )
 
 
+class LoweredMachine:
+    """A machine's arrays by dataflow and number of filter taps, which is all of a layer that they depend on."""
+
+    def __init__(self, hardware: Hardware) -> None:
+        self.hardware = hardware
+        self._arrays: dict[tuple[str, int], MachineArrays] = {}
+
+    def arrays(self, dataflow_name: str, layer: Layer) -> MachineArrays:
+        """Return what ``lower_machine`` does, computed once; not to be changed."""
+        key = (dataflow_name, layer.R * layer.S)
+        if key not in self._arrays:
+            self._arrays[key] = lower_machine(self.hardware, dataflow_name, layer)
+        return self._arrays[key]
+
+
+_latest: LoweredMachine | None = None
+
+
+def lowered(hardware: Hardware) -> LoweredMachine:
+    """Return the lowered machine, the same as last time while it is the same machine."""
+    global _latest  # noqa: PLW0603 - a network's layers ask one after the other
+    latest = _latest
+    if latest is None or latest.hardware is not hardware:
+        _latest = latest = LoweredMachine(hardware)
+    return latest
+
+
 def tile_candidates(
     layer: LayerArrays, machine: MachineArrays, *, whole_blocks: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -102,9 +130,10 @@ def tile_candidates(
     return sizes, np.array([len(choice) for choice in choices], dtype=np.int64)
 
 
-def _sizes(dim: int, block: int) -> list[int]:
+@lru_cache(maxsize=4096)  # a search asks for the same dims and blocks on every machine
+def _sizes(dim: int, block: int) -> tuple[int, ...]:
     smallest = (math.ceil(dim / count) for count in range(1, dim + 1))
-    return list(dict.fromkeys(min(dim, math.ceil(size / block) * block) for size in smallest))
+    return tuple(dict.fromkeys(min(dim, math.ceil(size / block) * block) for size in smallest))
 
 
 def _block(dim: Dim, machine: MachineArrays) -> int:

@@ -239,7 +239,7 @@ def _solve_open(
     if not pairs:
         return
     yield pairs[0], run.solve(*pairs[0])  # alone: it may compile the kernels
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+    with ThreadPoolExecutor(max_workers=_threads()) as pool:
         futures = [pool.submit(run.solve, *pair) for pair in pairs[1:]]
         try:
             for pair, future in zip(pairs[1:], futures, strict=True):
@@ -264,6 +264,12 @@ def _executed(
             detail = "; ".join(check.differing) or f"{check.overflows} partial sums overflow"
             raise AccelsimError(f"layer {check.expected.layer.name}: the engines disagree: {detail}")
     return [check.result for check in checks]
+
+
+def _threads() -> int:
+    """Return how many layers are solved at a time: ``ACCELSIM_THREADS``, or one a core."""
+    chosen = os.environ.get("ACCELSIM_THREADS", "")
+    return max(1, int(chosen)) if chosen.isdecimal() else os.cpu_count() or 1
 
 
 def _plain(answer: Answer | NestAnswer | None) -> object:

@@ -151,6 +151,8 @@ class Network:
         """
         if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
             raise WorkloadError(f"batch must be a positive integer, got {batch!r}")
+        if all(batch == layer.N for layer in self.layers):
+            return self
         return replace(self, layers=tuple(layer.with_batch(batch) for layer in self.layers))
 
 
