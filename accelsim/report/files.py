@@ -35,9 +35,9 @@ RECORDED_PACKAGES = ("numpy", "numba", "pandas", "msgspec", "pyarrow", "matplotl
 def save_result(result: Result, folder: str | PathLike[str], *, command: str = "") -> list[Path]:
     """Write a result's tables, pictures and manifest.
 
-    ``layers.csv``, ``layers.parquet``, ``result.json``, ``summary.md``, ``time`` and ``energy`` as PNG and SVG, and
-    ``manifest.json``, last. What needs a package that is not installed is left out; the manifest says so, and
-    one warning is logged for the pictures.
+    ``layers.csv``, ``layers.parquet``, ``result.json``, ``summary.md``; ``time``, ``energy``, ``traffic``,
+    ``utilization`` and ``roofline`` as PNG and SVG; and ``manifest.json``, last. What needs a package that is not
+    installed is left out; the manifest says so, and one warning is logged for the pictures.
 
     Args:
         result: The result.
@@ -175,18 +175,19 @@ def _contents(result: Result) -> tuple[dict[str, bytes], dict[str, str]]:
         contents |= _pictures(result)
     except MissingExtraError as missing:
         log.warning("no pictures are written: %s", missing)
-        left_out |= dict.fromkeys(("time.png", "time.svg", "energy.png", "energy.svg"), str(missing))
+        from accelsim.report.plots import METRICS  # noqa: PLC0415 - names only, no matplotlib
+
+        pictures = [f"{name}.{kind}" for name in (*METRICS, "roofline") for kind in ("png", "svg")]
+        left_out |= dict.fromkeys(pictures, str(missing))
     return contents, left_out
 
 
 def _pictures(result: Result) -> dict[str, bytes]:
     from accelsim.report.plots import METRICS, figure_bytes, plot_result  # noqa: PLC0415 - matplotlib is an extra
+    from accelsim.report.roofline import roofline_figure  # noqa: PLC0415 - matplotlib is an extra
 
-    pictures: dict[str, bytes] = {}
-    for metric in METRICS:
-        figure = plot_result(result, metric)
-        pictures |= {f"{metric}.{kind}": figure_bytes(figure, kind) for kind in ("png", "svg")}
-    return pictures
+    figures = {metric: plot_result(result, metric) for metric in METRICS} | {"roofline": roofline_figure(result)}
+    return {f"{name}.{kind}": figure_bytes(figure, kind) for name, figure in figures.items() for kind in ("png", "svg")}
 
 
 def _manifest(result: Result, command: str, contents: dict[str, bytes], left_out: dict[str, str]) -> dict[str, Any]:
