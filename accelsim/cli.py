@@ -15,6 +15,7 @@ import click
 
 from accelsim import __version__
 from accelsim.errors import AccelsimError, InputError
+from accelsim.options import ManyHardware
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -80,9 +81,9 @@ def run(network: str, hardware: str, out: str | None, format_: str, **options: A
         click.echo(f"wrote {len(paths)} files to {out}", err=True)
 
 
-@app.command("compare", short_help="Compare networks and accelerators.")
+@app.command("compare", cls=ManyHardware, short_help="Compare networks and accelerators.")
 @click.argument("networks", nargs=-1, required=True)
-@click.option("--hw", "hardware", multiple=True, required=True, help="Accelerator; repeat for several.")
+@click.option("--hw", "hardware", multiple=True, required=True, help="Accelerators: names or YAML files.")
 @click.option("--baseline", help="Network that counts as 1 (default: the fastest on each accelerator).")
 @_simulation_options
 @click.option("--format", "format_", type=DATA_FORMATS, default="table", show_default=True, help="What to print.")
@@ -104,6 +105,32 @@ def compare_command(
         click.echo(to_csv(rows), nl=False)
     else:
         _print_columns(comparison_columns(rows))
+
+
+@app.command("report", cls=ManyHardware, short_help="Write one interactive page to share.")
+@click.argument("networks", nargs=-1, required=True)
+@click.option("--hw", "hardware", multiple=True, required=True, help="Accelerators: names or YAML files.")
+@click.option("-o", "--out", default="report.html", show_default=True, type=click.Path(), help="File to write.")
+@click.option("--baseline", help="Network that counts as 1 (default: the fastest on each accelerator).")
+@_simulation_options
+def report_command(
+    networks: tuple[str, ...], hardware: tuple[str, ...], out: str, baseline: str | None, **options: Any
+) -> None:
+    """Write one self-contained HTML page about NETWORKS on one or more accelerators."""
+    from pathlib import Path  # noqa: PLC0415
+
+    from accelsim.report.files import check_folder, write_whole  # noqa: PLC0415
+    from accelsim.report.web.page import plotting_library, report_html  # noqa: PLC0415
+    from accelsim.simulation import compare  # noqa: PLC0415
+
+    plotting_library()  # what is missing is said before the simulations, not after
+    check_folder(Path(out).parent)
+    with _progress("report") as advance:
+        results = compare(networks, hardware, progress=advance, **options)
+    if baseline is not None:
+        baseline = _baseline_name(baseline, [result.network.name for result in results])
+    page = report_html(results, command=_command_text(), baseline=baseline)
+    click.echo(str(write_whole(Path(out), page.encode())))
 
 
 @app.command(short_help="List networks, or show one.")

@@ -278,7 +278,7 @@ def test_are_the_slowest_layers_listed_first(squeezenext: Result) -> None:
 @pytest.mark.parametrize("metric", ADDITIVE)
 @pytest.mark.parametrize("network", ["alexnet", "squeezenext23", "mobilenet"])
 def test_do_bars_add_up_to_the_totals(network: str, metric: str) -> None:
-    """Every bar has its layers' cycles, energy or DRAM words, none is negative, and no layer is lost or counted twice."""
+    """Every bar has its layers' cycles, energy or DRAM words, none is negative, no layer is lost or counted twice."""
     result = simulate(network, HARDWARE)
     bars = layer_bars(result, metric)
     total = result.totals[ADDITIVE[metric]]

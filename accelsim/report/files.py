@@ -192,21 +192,37 @@ def _pictures(result: Result) -> dict[str, bytes]:
 
 def _manifest(result: Result, command: str, contents: dict[str, bytes], left_out: dict[str, str]) -> dict[str, Any]:
     """Return where the files come from: versions, inputs, command, and a digest of every file."""
-    from msgspec import to_builtins  # noqa: PLC0415 - with a result it is loaded already
-
-    import accelsim  # noqa: PLC0415 - the package itself, for its version
-
-    network, hardware = result.network, to_builtins(result.hardware)
     return {
         "schema": MANIFEST_SCHEMA,
-        "accelsim": accelsim.__version__,
         "command": command,
         "options": dict(result.options),
+        **versions(),
+        **inputs(result),
+        "files": {name: {"bytes": len(data), "sha256": _sha256(data)} for name, data in contents.items()},
+        "not_written": left_out,
+    }
+
+
+def versions() -> dict[str, Any]:
+    """Return what computed a result: the versions of accelsim, Python and its packages, and the time."""
+    import accelsim  # noqa: PLC0415 - the package itself, for its version
+
+    return {
+        "accelsim": accelsim.__version__,
         "written_utc": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "implementation": sys.implementation.name,
         "platform": platform.platform(),
         "packages": {name: _version(name) for name in RECORDED_PACKAGES},
+    }
+
+
+def inputs(result: Result) -> dict[str, Any]:
+    """Return what a result was computed from: its network and its hardware, with a digest of each."""
+    from msgspec import to_builtins  # noqa: PLC0415 - with a result it is loaded already
+
+    network, hardware = result.network, to_builtins(result.hardware)
+    return {
         "network": {
             "name": network.name,
             "family": network.family,
@@ -217,8 +233,6 @@ def _manifest(result: Result, command: str, contents: dict[str, bytes], left_out
         },
         "hardware": hardware,
         "hardware_sha256": _sha256(_json_bytes(hardware)),
-        "files": {name: {"bytes": len(data), "sha256": _sha256(data)} for name, data in contents.items()},
-        "not_written": left_out,
     }
 
 

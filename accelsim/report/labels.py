@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 RINGS = (0.0, 5.0, 10.0, 16.0, 22.0, 28.0, 36.0, 44.0, 54.0, 66.0, 80.0)
 """Distances, in points, at which a place for a name is looked for, beyond the nearest one."""
 
-DIRECTIONS = tuple(
-    index * pi / 12 for index in (0, 22, 2, 12, 10, 14, 1, 23, 4, 20, 6, 18, 3, 21, 5, 19, 11, 13, 8, 16)
-)
+_STEPS = (0, 22, 2, 12, 10, 14, 1, 23, 4, 20, 6, 18, 3, 21, 5, 19, 11, 13, 8, 16)
+
+DIRECTIONS = tuple(step * pi / 12 for step in _STEPS)
 """Directions in which it is looked for, the best first: right, left, above, below."""
 
 GAP = 5.0
@@ -89,13 +89,12 @@ def _overlap(first: Bbox, second: Bbox) -> float:
     """Return the area that two boxes share."""
     width = min(first.x1, second.x1) - max(first.x0, second.x0)
     height = min(first.y1, second.y1) - max(first.y0, second.y0)
-    return max(width, 0.0) * max(height, 0.0)
+    return float(max(width, 0.0) * max(height, 0.0))
 
 
 def _outside(axes: Axes, box: Bbox) -> float:
     """Return the area of a box that is outside the axes."""
-    area: float = box.width * box.height
-    return area - _overlap(box, axes.bbox)
+    return _overlap(box, box) - _overlap(box, axes.bbox)
 
 
 def _pair(values: Any) -> tuple[float, float]:
