@@ -17,10 +17,11 @@ from browser import Opened, browser
 from accelsim import load_hardware, load_network, simulate
 from accelsim.errors import MissingExtraError
 from accelsim.lowering import lower_layer
-from accelsim.report.accuracy import pareto_marks
 from accelsim.report.occupancy import buffer_fills
+from accelsim.report.pareto import pareto_marks
+from accelsim.report.tables import COMPARISON_COLUMNS
 from accelsim.report.web import page as page_module
-from accelsim.report.web.data import TOTAL_COLUMNS, layer_table_columns, page_data
+from accelsim.report.web.data import layer_table_columns, page_data
 from accelsim.report.web.page import report_html
 from accelsim.result import COLUMNS, Result
 from accelsim.simulation import compare
@@ -85,7 +86,7 @@ def test_is_every_column_and_metric_defined(results: list[Result]) -> None:
         assert set(metric["parts"]) <= set(data["columns"])
         assert metric["parts"] or metric["key"] in data["columns"]
         assert metric["unit"] or metric["key"] == "utilization"
-    assert all(list(row) == list(data["rows"][0]) and set(TOTAL_COLUMNS) <= set(row) for row in data["rows"])
+    assert all(list(row) == list(data["rows"][0]) and set(COMPARISON_COLUMNS) <= set(row) for row in data["rows"])
 
 
 def test_do_the_parts_of_a_bar_add_up_to_the_metric(results: list[Result]) -> None:

@@ -1,4 +1,4 @@
-"""Accuracy against time and energy for many networks, after the SqueezeNext paper's Figure 7; and who is on the front.
+"""Accuracy against time and energy for many networks, after the SqueezeNext paper's Figure 7.
 
 Accuracy is cited, never computed: it is the first published top-1 figure of the network's file.
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from accelsim.errors import InputError
 from accelsim.report.files import write_whole
 from accelsim.report.labels import place_names
+from accelsim.report.pareto import COSTS, on_front
 from accelsim.report.plots import (
     BLUE,
     GREEN,
@@ -30,42 +31,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COSTS = ("time", "energy")
-"""What accuracy is bought with."""
-
-_KEYS = {"time": "time_ms", "energy": "energy"}
-
 LARGEST_AREA = 3000.0
 """Area of the largest bubble, in square points."""
 
 _COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY)
-
-
-def pareto_marks(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return for every row in which costs no other row beats it.
-
-    A row is marked with ``time`` if no network on the same accelerator is at least as accurate and as fast, and
-    better in one of both; likewise with ``energy``. Rows without a published accuracy have no mark and beat nobody.
-
-    Args:
-        rows: What ``comparison_rows`` returns.
-
-    Returns:
-        ``"time energy"``, ``"time"``, ``"energy"`` or an empty text, one per row.
-    """
-    return [" ".join(cost for cost in COSTS if _on_front(row, rows, _KEYS[cost])) for row in rows]
-
-
-def _on_front(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], key: str) -> bool:
-    if row["top1_percent"] is None:
-        return False
-    for other in rows:
-        if other["hardware"] != row["hardware"] or other["top1_percent"] is None:
-            continue
-        gains = other["top1_percent"] - row["top1_percent"], row[key] - other[key]
-        if min(gains) >= 0 and max(gains) > 0:
-            return False
-    return True
 
 
 def plot_comparison(rows: Sequence[Mapping[str, Any]], path: str | PathLike[str] | None = None) -> Figure:
@@ -102,7 +71,7 @@ def plot_comparison(rows: Sequence[Mapping[str, Any]], path: str | PathLike[str]
         for panels, chosen in zip(grid, by_machine, strict=True):
             for axes, cost in zip(panels, COSTS, strict=True):
                 divisor = _scale(chosen, cost).divisor
-                place_names(axes, [(row[_KEYS[cost]] / divisor, row["top1_percent"], row["network"]) for row in chosen])
+                place_names(axes, [(row[COSTS[cost]] / divisor, row["top1_percent"], row["network"]) for row in chosen])
     for target in wanted:
         write_whole(target, figure_bytes(figure, target.suffix[1:].lower()))
     return figure
@@ -117,13 +86,13 @@ def _scale(rows: Sequence[Mapping[str, Any]], cost: str) -> Scale:
 def _draw_panel(axes: Axes, rows: Sequence[Mapping[str, Any]], cost: str, per_million: float) -> None:
     """Draw bubbles, front and axes; names follow when the layout is known."""
     scale = _scale(rows, cost)
-    xs = [row[_KEYS[cost]] / scale.divisor for row in rows]
+    xs = [row[COSTS[cost]] / scale.divisor for row in rows]
     ys = [row["top1_percent"] for row in rows]
     areas = [per_million * row["params"] / 1e6 for row in rows]
     colours = [_COLOURS[index % len(_COLOURS)] for index in range(len(rows))]
     axes.scatter(xs, ys, s=areas, c=colours, alpha=0.45, lw=0)
     axes.scatter(xs, ys, s=9, c=colours, zorder=3)
-    front = sorted((x, y) for x, y, row in zip(xs, ys, rows, strict=True) if _on_front(row, rows, _KEYS[cost]))
+    front = sorted((x, y) for x, y, row in zip(xs, ys, rows, strict=True) if on_front(row, rows, cost))
     axes.plot([x for x, _ in front], [y for _, y in front], color=GREY, lw=1.2, ls="--", zorder=1)
     axes.set_xscale("log")
     _limits(axes, xs, ys)

@@ -1,17 +1,19 @@
 """Compute/bandwidth ratios: MACs per byte that a layer needs and gets, and the MACs per cycle that they allow.
 
-Ideal traffic moves every word of weights, inputs and outputs once. A layer's rate is at most that of the array, what
-the DRAM channel feeds it at the layer's MACs per DRAM byte, and what the buffer's ports feed it likewise (S. Williams
-et al., *Roofline*, CACM 2009). Latencies, fills and drains are in no roof, so that no layer reaches one wholly.
+Ideal traffic moves every weight, every output and every input that is needed once. A layer's rate is at most that of
+the array, what the DRAM channel feeds it at the layer's MACs per DRAM byte, and what the buffer's ports feed it
+likewise (S. Williams et al., *Roofline*, CACM 2009). Latencies, fills and drains are in no roof: none is quite reached.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 from accelsim.result import Column, Result
+from accelsim.workload.layer import Op
 
 if TYPE_CHECKING:
     from accelsim.hardware.spec import Hardware
@@ -24,10 +26,10 @@ ROOFLINE_COLUMNS: dict[str, Column] = {
     "dataflow": Column("", "Dataflow chosen for the layer."),
     "macs": Column("MACs", "Multiply-accumulates of one of the layers."),
     "time_share": Column("", "Share of the network's time that the layers of this shape take together."),
-    "ideal_macs_per_byte": Column("MACs/byte", "If every weight, input and output moved once, at any level."),
+    "ideal_macs_per_byte": Column("MACs/byte", "If every weight, output and needed input moved once."),
     "macs_per_dram_byte": Column("MACs/byte", "Multiply-accumulates per byte moved to or from DRAM by the mapping."),
     "macs_per_array_byte": Column(
-        "MACs/byte", "Multiply-accumulates per byte moved between global buffer and array by the mapping."
+        "MACs/byte", "Multiply-accumulates per byte moved between buffer and array; skipped zeros are not moved."
     ),
     "peak": Column("MACs/cycle", "What the array can do: its PEs, more where it skips zeros."),
     "dram_roof": Column("MACs/cycle", "What DRAM's bandwidth allows at the layer's MACs per DRAM byte."),
@@ -109,8 +111,18 @@ def roofs(hardware: Hardware) -> Roofs:
 
 
 def ideal_words(layer: Layer) -> int:
-    """Return the words of a layer's weights, inputs and outputs, each counted once."""
-    return layer.weights + layer.input_words + layer.output_words
+    """Return the words of a layer's weights, outputs, and of those inputs that it needs, each counted once."""
+    if layer.op is not Op.CONV:
+        return layer.weights + layer.input_words + layer.output_words
+    rows = _touched(layer.P, layer.R, layer.stride[0], layer.dilation[0], layer.padding.top, layer.H)
+    cols = _touched(layer.Q, layer.S, layer.stride[1], layer.dilation[1], layer.padding.left, layer.W)
+    return layer.weights + layer.N * layer.G * layer.C * rows * cols + layer.output_words
+
+
+def _touched(outputs: int, taps: int, stride: int, dilation: int, pad: int, size: int) -> int:
+    """Return how many real input pixels along an axis some window of the layer touches."""
+    pixels = {at * stride - pad + tap * dilation for at in range(outputs) for tap in range(taps)}
+    return sum(0 <= pixel < size for pixel in pixels)
 
 
 def layer_points(result: Result) -> list[LayerPoint]:
@@ -128,6 +140,12 @@ def layer_points(result: Result) -> list[LayerPoint]:
         first = names[0]
         points.append(_point(layers[first], records[first], most, result.hardware.word_bits / 8, share, len(names)))
     return points
+
+
+def harmonic(points: Sequence[LayerPoint], attribute: str) -> float:
+    """Return all MACs of the points over the sum of each one's MACs per what the attribute is per."""
+    macs = sum(point.macs * point.repeats for point in points)
+    return float(macs / sum(point.macs * point.repeats / getattr(point, attribute) for point in points))
 
 
 def _point(

@@ -37,6 +37,10 @@ TABLES: dict[str, Table] = {
         "Networks of the literature: published parameters, MACs and sizes, and what their ideas cost",
         "accelsim.report.networks.report",
     ),
+    "roofline": Table(
+        "Compute/bandwidth ratios: standard, grouped, depthwise and pointwise convolutions; MobileNet and SqueezeNext",
+        "accelsim.report.ratios.report",
+    ),
 }
 """What ``reproduce`` knows, by name."""
 

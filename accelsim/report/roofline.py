@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import atan, degrees, isfinite, sqrt
+from os import PathLike
 from typing import TYPE_CHECKING
 
+from accelsim.report.files import write_whole
 from accelsim.report.intensity import LayerPoint, Roofs, layer_points, roofs
 from accelsim.report.labels import place_names
-from accelsim.report.plots import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, figure_style
+from accelsim.report.plots import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    VERMILLION,
+    figure_bytes,
+    figure_style,
+    targets,
+)
 from accelsim.report.text import whole_percent
 
 if TYPE_CHECKING:
@@ -63,6 +76,19 @@ def roofline_figure(result: Result) -> Figure:
         for axes, names, others in placed:
             place_names(axes, names, size=7.0, avoid=others)
     return figure
+
+
+def plot_roofline(result: Result, path: str | PathLike[str]) -> None:
+    """Draw ``roofline_figure`` into a file: PNG, SVG or PDF by its suffix; without a suffix, PNG and SVG.
+
+    Raises:
+        InputError: The suffix is unknown, or the file cannot be written.
+        MissingExtraError: matplotlib is not installed.
+    """
+    wanted = targets(path)
+    figure = roofline_figure(result)
+    for target in wanted:
+        write_whole(target, figure_bytes(figure, target.suffix[1:].lower()))
 
 
 def _draw_level(axes: Axes, points: Sequence[LayerPoint], most: Roofs, level: str, key: str) -> None:

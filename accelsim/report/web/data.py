@@ -8,12 +8,11 @@ from typing import Any
 from accelsim.dims import Operand
 from accelsim.engine.analytical import LayerResult
 from accelsim.mapping.mapping import Mapping as LoopNest
-from accelsim.report.accuracy import pareto_marks
 from accelsim.report.files import inputs
 from accelsim.report.intensity import ROOFLINE_COLUMNS, layer_points, roofs
 from accelsim.report.occupancy import buffer_fills
 from accelsim.report.plots import dram_words
-from accelsim.report.tables import comparison_rows, shape_text
+from accelsim.report.tables import COMPARISON_COLUMNS, comparison_rows, shape_text
 from accelsim.result import COLUMNS, Column, Result
 
 PAGE_SCHEMA = 1
@@ -28,31 +27,11 @@ PAGE_COLUMNS: dict[str, Column] = {
 }
 """Columns of the page's layer table beyond those of the result."""
 
-TOTAL_COLUMNS: dict[str, Column] = {
-    "network": COLUMNS["network"],
-    "hardware": COLUMNS["hardware"],
-    "params": Column("", "Parameters of the network: weights, biases and batch norm."),
-    "macs": Column("MACs", "Multiply-accumulates of the network, zeros and padding included."),
-    "cycles": Column("cycles", "Time of the network: its layers one after the other."),
-    "time_ms": Column("ms", "Time of the network at the accelerator's clock."),
-    "relative_time": Column("", "Time relative to the baseline on the same accelerator, else to the fastest."),
-    "energy": Column("energy unit", "Energy of the network."),
-    "energy_unit": COLUMNS["energy_unit"],
-    "relative_energy": Column("", "Energy relative to that of the same baseline."),
-    "utilization": Column("", "MACs executed per PE and cycle; skipped zeros are not executed."),
-    "cycles_per_kmac": Column("cycles/1000 MACs", "Time of a thousand multiply-accumulates."),
-    "energy_per_mac": Column("energy unit/MAC", "Energy of a multiply-accumulate, all data movement included."),
-    "dram_words": Column("words", "Words read from and written to DRAM."),
-    "top1_percent": Column("%", "Published top-1 accuracy on ImageNet; cited, never computed."),
-    "pareto": Column("", "In which cost no network on the same accelerator beats it at its accuracy or above."),
-}
-"""Columns of the table of networks and accelerators, in order."""
-
 SHARE_COLUMNS: dict[str, Column] = {
     "macs": COLUMNS["macs"],
     "cycles": COLUMNS["cycles"],
     "energy": COLUMNS["energy"],
-    "dram_words": TOTAL_COLUMNS["dram_words"],
+    "dram_words": COMPARISON_COLUMNS["dram_words"],
     "weights": COLUMNS["weights"],
 }
 """What is split by kind, bound and dataflow."""
@@ -81,7 +60,7 @@ def metrics() -> list[dict[str, Any]]:
         ("macs", "MACs", []),
     ]
     sums = {
-        "dram_words": TOTAL_COLUMNS["dram_words"],
+        "dram_words": COMPARISON_COLUMNS["dram_words"],
         "glb_words": Column("words", "Words read from and written to the global buffer."),
     }
     return [
@@ -108,19 +87,13 @@ def page_data(results: Sequence[Result], baseline: str | None = None) -> dict[st
     return {
         "schema": PAGE_SCHEMA,
         "columns": _described(layer_table_columns()),
-        "totals": _described(TOTAL_COLUMNS),
+        "totals": _described(COMPARISON_COLUMNS),
         "roofline": _described(ROOFLINE_COLUMNS),
         "shares": _described(SHARE_COLUMNS),
         "metrics": metrics(),
         "results": [result_data(result) for result in results],
-        "rows": summary_rows(results, baseline),
+        "rows": comparison_rows(results, baseline),
     }
-
-
-def summary_rows(results: Sequence[Result], baseline: str | None = None) -> list[dict[str, Any]]:
-    """Return a record per result with the keys of ``TOTAL_COLUMNS``."""
-    rows = comparison_rows(results, baseline)
-    return [{**row, "pareto": mark} for row, mark in zip(rows, pareto_marks(rows), strict=True)]
 
 
 def result_data(result: Result) -> dict[str, Any]:
