@@ -191,6 +191,21 @@ def report_command(
     click.echo(str(write_whole(Path(out), page.encode())))
 
 
+@app.command("serve", short_help="The page live: change the hardware and see.")
+@click.argument("network", default="squeezenext23")
+@click.option("--hw", "hardware", default="16x16_128KB", show_default=True, help="Accelerator to start from.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind; others can reach any but this.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
+def serve_command(network: str, hardware: str, host: str, port: int) -> None:
+    """Serve the page of NETWORK on this machine, with array, buffer, bandwidth, dataflow and width to change."""
+    from accelsim.report.web.live import Playground  # noqa: PLC0415
+    from accelsim.report.web.serve import LiveServer  # noqa: PLC0415
+
+    with LiveServer(Playground(network, hardware), host, port) as server:
+        click.echo(f"serving {server.address} (Ctrl-C stops)", err=True)
+        server.serve_forever()
+
+
 @app.command(short_help="List networks, or show one.")
 @click.argument("name", required=False)
 @click.option(

@@ -55,6 +55,7 @@ def render(
     command: str,
     scripts: Sequence[str],
     controls: Sequence[Mapping[str, Any]] = (),
+    own: Mapping[str, Mapping[str, float]] | None = None,
 ) -> str:
     """Return the page.
 
@@ -64,6 +65,7 @@ def render(
         command: The command line that asked for it.
         scripts: Names of the scripts to run.
         controls: Controls of the live page; none for a page that stands by itself.
+        own: For every accelerator of the live page, its file's values of what the controls set.
 
     Raises:
         MissingExtraError: Jinja2 or plotly is not installed.
@@ -96,6 +98,7 @@ def render(
         metrics=data["metrics"],
         operands=operand_names(),
         controls=controls,
+        own=own or {},
     )
     return page
 
