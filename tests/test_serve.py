@@ -81,7 +81,7 @@ def test_is_the_answer_what_the_simulator_says(server: LiveServer) -> None:
     assert answer["row"]["cycles"] == result.totals["cycles"]
     assert answer["result"]["layers"]["cycles"] == [record["cycles"] for record in result.records]
     assert answer["result"]["config"]["fanouts"][0]["cols"] == 32
-    assert answer["result"]["hardware"] == ("16x16_128KB (rows 8, cols 32, buffer_kib 64, dram_words_per_cycle 4, ws)")
+    assert answer["result"]["hardware"] == ("16x16_128KB (8x32 PEs, 64 KiB, 4 words/cycle, ws)")
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_does_the_page_follow_a_control(server: LiveServer) -> None:
         hardware = load_hardware("16x16_128KB", **{"fanouts.array.rows": 8})
         result = simulate("squeezenext23", hardware)
         assert f"{result.totals['cycles']:,} cycles" in opened.texts("#cards .card")[0]
-        assert opened.texts("#summary tbody td:nth-child(2)") == ["16x16_128KB", "16x16_128KB (rows 8)"]
+        assert opened.texts("#summary tbody td:nth-child(2)") == ["16x16_128KB", "16x16_128KB (8x16 PEs)"]
         relative = opened.texts("#summary tbody tr:nth-child(2) td:nth-child(7)")
         assert relative == [f"{result.totals['cycles'] / first:.2f}"]
         cycles = [int(text.replace(",", "")) for text in opened.texts("#table tbody td:nth-child(6)")]

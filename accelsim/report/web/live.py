@@ -158,10 +158,14 @@ class Playground:
         """Return a name that tells this answer from others: the accelerator, and what differs from its file."""
         machine = self._machines[asked["hardware"]]
         own = _own_values(machine)
-        changes = [f"{name} {asked[name]:g}" for name, value in own.items() if asked[name] != value]
-        changes += [
-            str(asked[name]) for name, usual in (("dataflow", "best"), ("objective", "cycles")) if asked[name] != usual
-        ]
+        changes = []
+        if (asked["rows"], asked["cols"]) != (own["rows"], own["cols"]):
+            changes.append(f"{asked['rows']}x{asked['cols']} PEs")
+        for name, unit in (("buffer_kib", "KiB"), ("dram_words_per_cycle", "words/cycle")):
+            if asked[name] != own[name]:
+                changes.append(f"{asked[name]:g} {unit}")
+        usual = {"dataflow": "best", "objective": "cycles"}
+        changes += [str(asked[name]) for name, value in usual.items() if asked[name] != value]
         return f"{machine.name} ({', '.join(changes)})" if changes else machine.name
 
 

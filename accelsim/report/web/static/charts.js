@@ -248,8 +248,8 @@ function labelPlaces(costs) {
 }
 
 function drawAll() {
-  drawTotals();
   drawAccuracy();
+  drawTotals();
   drawLayers();
   drawShares();
   drawRoofline();

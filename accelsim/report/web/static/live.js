@@ -57,5 +57,5 @@ function show() {
   data.rows = answers.map(({ row }) => ({ ...row, relative_time: row.time_ms / base.time_ms, relative_energy: row.energy / base.energy }));
   byId("unpin").hidden = !kept.length;
   byId("subtitle").textContent = `${live.result.network} on ${live.result.hardware}, live`;
-  choose(live.result.network, live.result.hardware);
+  choose(live.result.network, live.result.hardware, (draw) => requestAnimationFrame(() => setTimeout(draw)));
 }

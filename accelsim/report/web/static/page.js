@@ -1,12 +1,13 @@
 // Ties the controls to the state, and the state to what is drawn.
 
-function choose(network, hardware) {
+function choose(network, hardware, afterwards = (draw) => draw()) {
   state.network = network;
   state.hardware = hardware;
-  drawResult();
+  drawResult(afterwards);
 }
 
-function drawResult() {
+// Numbers are drawn at once; the charts when `afterwards` says so.
+function drawResult(afterwards = (draw) => draw()) {
   fillSelect(byId("network"), unique(data.results.map((result) => result.network)), state.network);
   fillSelect(byId("hardware"), unique(data.results.map((result) => result.hardware)), state.hardware);
   drawSummary();
@@ -15,7 +16,7 @@ function drawResult() {
   drawColumnMenu();
   drawTable();
   drawAssumptions();
-  drawAll();
+  afterwards(drawAll);
 }
 
 function drawAssumptions() {
