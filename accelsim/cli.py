@@ -8,7 +8,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -203,7 +203,8 @@ def serve_command(network: str, hardware: str, host: str, port: int) -> None:
 
     with LiveServer(Playground(network, hardware), host, port) as server:
         click.echo(f"serving {server.address} (Ctrl-C stops)", err=True)
-        server.serve_forever()
+        with suppress(KeyboardInterrupt):  # the way to end it, not a failure
+            server.serve_forever()
 
 
 @app.command(short_help="List networks, or show one.")

@@ -271,6 +271,24 @@ def test_do_the_switches_switch(chromium: Any, address: str, results: list[Resul
     opened.context.close()
 
 
+def test_does_the_page_print_in_light_colours_on_a_sheet(chromium: Any, address: str) -> None:
+    """Printed, even a dark page is light, its charts fit the sheet and the whole table is there; then all is as before."""
+    opened = Opened(chromium, address, color_scheme="dark", viewport={"width": 1400, "height": 900})
+    opened.page.emulate_media(media="print", color_scheme="dark")
+    opened.page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    widths = "all => all.map(one => one.getBoundingClientRect().width)"
+    assert max(opened.page.eval_on_selector_all(".chart .main-svg", widths)) <= 700
+    assert opened.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    table = "(one => [one.scrollHeight, one.clientHeight])(document.querySelector('.limited'))"
+    content, visible = opened.page.evaluate(table)
+    assert content <= visible + 1
+    opened.page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    opened.page.emulate_media(media="screen", color_scheme="dark")
+    assert opened.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 27)"
+    assert max(opened.page.eval_on_selector_all("#layer-chart .main-svg", widths)) > 1000
+    opened.context.close()
+
+
 def test_is_a_four_layer_network_drawn_too(chromium: Any, tmp_path: Path) -> None:
     """A small network on one accelerator, without published accuracy, shows all but the picture of accuracies."""
     (tmp_path / "four.yaml").write_text(

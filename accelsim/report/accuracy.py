@@ -71,7 +71,8 @@ def plot_comparison(rows: Sequence[Mapping[str, Any]], path: str | PathLike[str]
         for panels, chosen in zip(grid, by_machine, strict=True):
             for axes, cost in zip(panels, COSTS, strict=True):
                 divisor = _scale(chosen, cost).divisor
-                place_names(axes, [(row[COSTS[cost]] / divisor, row["top1_percent"], row["network"]) for row in chosen])
+                names = [(row[COSTS[cost]] / divisor, row["top1_percent"], row["network"]) for row in chosen]
+                place_names(axes, names, areas=[per_million * row["params"] / 1e6 for row in chosen])
     for target in wanted:
         write_whole(target, figure_bytes(figure, target.suffix[1:].lower()))
     return figure

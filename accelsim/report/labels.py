@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import cos, pi, sin
+from math import cos, pi, sin, sqrt
 from typing import TYPE_CHECKING, Any
 
 from accelsim.report.plots import GREY
@@ -32,6 +32,7 @@ def place_names(
     points: Sequence[tuple[float, float, str]],
     size: float = 7.5,
     avoid: Sequence[tuple[float, float]] = (),
+    areas: Sequence[float] = (),
 ) -> None:
     """Write a name beside every point, at the nearest place that is free; the limits of the axes must be final.
 
@@ -40,6 +41,7 @@ def place_names(
         points: (x, y, name) in data coordinates; the first ones get the better places.
         size: Size of the text in points.
         avoid: Other points, without a name, that no name should cover.
+        areas: Area of the mark at every point, in square points, as scatter takes it; names start outside of it.
     """
     axes.figure.canvas.draw()  # the layout must be known, else pixels are not
     per_point = axes.figure.dpi / 72
@@ -47,10 +49,11 @@ def place_names(
     others = [_pair(axes.transData.transform(point)) for point in avoid]
     half = 3 * per_point
     taken = [_box(dot[0] - half, dot[1] - half, 2 * half, 2 * half) for dot in (*dots, *others)]
-    for (x, y, name), dot in zip(points, dots, strict=True):
+    radii = [sqrt(area / pi) for area in areas] or [0.0] * len(points)
+    for (x, y, name), dot, radius in zip(points, dots, radii, strict=True):
         text = axes.annotate(name, (x, y), (0, 0), textcoords="offset points", fontsize=size, va="bottom", zorder=4)
         extent = text.get_window_extent()
-        distance, offset, box = _free_place(axes, dot, extent.width, extent.height, taken, per_point)
+        distance, offset, box = _free_place(axes, dot, (extent.width, extent.height), taken, per_point, radius)
         text.set_position((offset[0] / per_point, offset[1] / per_point))
         taken.append(box)
         if distance >= FAR:
@@ -59,13 +62,19 @@ def place_names(
 
 
 def _free_place(
-    axes: Axes, dot: tuple[float, float], width: float, height: float, taken: Sequence[Bbox], per_point: float
+    axes: Axes,
+    dot: tuple[float, float],
+    size: tuple[float, float],
+    taken: Sequence[Bbox],
+    per_point: float,
+    radius: float,
 ) -> tuple[float, tuple[float, float], Bbox]:
     """Return distance, offset in pixels and box of the first place that covers nothing; else of the least bad one."""
     best: tuple[float, float, tuple[float, float], Bbox] | None = None
+    width, height = size
     for ring in RINGS:
         for angle in DIRECTIONS:
-            reach = (GAP + ring) * per_point
+            reach = (max(GAP, radius + 2) + ring) * per_point
             across, up = cos(angle), sin(angle)
             left = reach * across - (0 if across > 0.1 else width if across < -0.1 else width / 2)
             low = reach * up - height / 2 * (1 - up)

@@ -63,9 +63,9 @@ def roofline_figure(result: Result) -> Figure:
         figure = Figure(figsize=(11.5, 5.2), layout="constrained")
         panels = figure.subplots(1, 2, sharey=True)
         placed = []
+        slowest = sorted(points, key=lambda point: -point.time_share)[:LABELLED]
         for axes, (level, key) in zip(panels, LEVELS.items(), strict=True):
             _draw_level(axes, points, most, level, key)
-            slowest = sorted(points, key=lambda point: -point.time_share)[:LABELLED]
             names = [(getattr(point, key), point.reached, _name(point)) for point in slowest]
             placed.append((axes, names, [(getattr(point, key), point.reached) for point in points]))
         panels[0].set_ylabel("MACs per cycle")
@@ -74,7 +74,7 @@ def roofline_figure(result: Result) -> Figure:
         panels[1].set_title(f"area of a point: its share of the time; {asked}", fontsize=8.5)
         _legend(panels[1], points)
         for axes, names, others in placed:
-            place_names(axes, names, size=7.0, avoid=others)
+            place_names(axes, names, size=7.0, avoid=others, areas=[_area(point) for point in slowest])
     return figure
 
 
@@ -93,7 +93,7 @@ def plot_roofline(result: Result, path: str | PathLike[str]) -> None:
 
 def _draw_level(axes: Axes, points: Sequence[LayerPoint], most: Roofs, level: str, key: str) -> None:
     """Draw one panel."""
-    from matplotlib.ticker import StrMethodFormatter  # noqa: PLC0415 - an extra
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter  # noqa: PLC0415 - an extra
 
     bytes_per_cycle = most.dram_bytes_per_cycle if level == "DRAM" else most.array_bytes_per_cycle
     for point in points:
@@ -101,21 +101,36 @@ def _draw_level(axes: Axes, points: Sequence[LayerPoint], most: Roofs, level: st
         intensity = getattr(point, key)
         if level == "DRAM":
             axes.plot([intensity, point.ideal_macs_per_byte], [point.reached] * 2, color=colour, lw=0.7, alpha=0.6)
-        area = 22 + 900 * point.time_share
         axes.scatter(
-            intensity, point.reached, s=area, marker=marker, color=colour, alpha=0.75, ec="white", lw=0.5, zorder=3
+            intensity,
+            point.reached,
+            s=_area(point),
+            marker=marker,
+            color=colour,
+            alpha=0.75,
+            ec="white",
+            lw=0.5,
+            zorder=3,
         )
     axes.set_xscale("log")
     axes.set_yscale("log")
     values = [value for point in points for value in (getattr(point, key), point.ideal_macs_per_byte)]
-    low, high = min(values) / 1.6, max(*values, most.macs_per_cycle / bytes_per_cycle) * 2
+    ridge = max(point.peak for point in points) / bytes_per_cycle
+    low, high = min(*values, ridge / 6) / 1.6, max(*values, ridge) * 2
     _draw_roofs(axes, points, most.macs_per_cycle, bytes_per_cycle, (low, high))
     axes.set_xlim(low, high)
     axes.set_ylim(min(point.reached for point in points) / 1.8, 2.2 * max(point.peak for point in points))
     axes.set_xlabel("MACs per byte to and from DRAM" if level == "DRAM" else "MACs per byte between buffer and array")
     axes.grid(visible=True, which="major", axis="both")
     for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.set_minor_formatter(NullFormatter())
+
+
+def _area(point: LayerPoint) -> float:
+    """Return the area of a point, in square points."""
+    return 22 + 900 * point.time_share
 
 
 def _draw_roofs(

@@ -17,6 +17,9 @@ const BOUNDS = { compute: "#0072B2", dram: "#E69F00", glb: "#009E73" };
 const PATTERNS = ["", "/", ".", "x", "-", "+"];
 const CONFIG = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
 
+const PRINTED_WIDTH = 680;  // pixels: a sheet of A4 or Letter between its margins
+let printing = false;
+
 const colourOf = (property) => getComputedStyle(document.documentElement).getPropertyValue(property).trim();
 const narrow = () => window.matchMedia("(max-width: 760px)").matches;
 
@@ -31,6 +34,7 @@ function layout(extra = {}) {
     font: { color: colourOf("--ink"), family: "system-ui, 'DejaVu Sans', sans-serif", size: narrow() ? 11 : 12 },
     margin: { l: 60, r: 12, t: 12, b: 44 }, hovermode: "closest", dragmode: "zoom", bargap: 0.22,
     legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
+    ...(printing ? { width: PRINTED_WIDTH, autosize: false } : { autosize: true }),
     hoverlabel: { bgcolor: colourOf("--panel"), bordercolor: colourOf("--line"), font: { color: colourOf("--ink") } },
     xaxis: { ...axis, ...xaxis }, yaxis: { ...axis, ...yaxis }, ...rest,
   };

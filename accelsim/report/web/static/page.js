@@ -76,7 +76,7 @@ function prepareTheme() {
   };
   onChange("theme", (select) => apply(select.value));
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawAll());
-  window.addEventListener("beforeprint", () => apply("light"));
-  window.addEventListener("afterprint", () => apply(byId("theme").value));
+  window.addEventListener("beforeprint", () => { printing = true; apply("light"); });
+  window.addEventListener("afterprint", () => { printing = false; apply(byId("theme").value); });
   window.matchMedia("(max-width: 760px)").addEventListener("change", () => drawAll());
 }
