@@ -182,6 +182,8 @@ def report_command(
     from accelsim.simulation import compare  # noqa: PLC0415
 
     plotting_library()  # what is missing is said before the simulations, not after
+    if Path(out).is_dir():
+        raise InputError(f"cannot write {out}: a folder of that name is in the way")
     check_folder(Path(out).parent)
     with _progress("report") as advance:
         results = compare(networks, hardware, progress=advance, **options)

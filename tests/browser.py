@@ -30,6 +30,10 @@ def chromium() -> str:
     return path
 
 
+PATIENCE_MS = 180_000
+"""How long a step may take on a machine that does much else; none of these tests is about speed."""
+
+
 @contextmanager
 def browser() -> Iterator[Any]:
     """Run a browser."""
@@ -57,11 +61,12 @@ class Opened:
         self.requests: list[str] = []
         self.context = instance.new_context(**context)
         self.page = self.context.new_page()
+        self.page.set_default_timeout(PATIENCE_MS)
         self.page.on("console", self._log)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(address)
-        self.page.wait_for_selector("html[data-ready=true]", timeout=30_000)
+        self.page.wait_for_selector("html[data-ready=true]")
 
     def _log(self, message: Any) -> None:
         if message.type in ("error", "warning"):

@@ -241,7 +241,7 @@ def test_does_a_layer_open_with_its_loop_nest(chromium: Any, address: str, resul
     opened.page.click("#layer-close")
     for mark in ("#layer-chart .bars .point path", "#roofline-chart .scatterlayer .point"):
         opened.click_middle(mark)
-        opened.page.wait_for_selector("#layer[open]", timeout=5000)
+        opened.page.wait_for_selector("#layer[open]")
         opened.page.keyboard.press("Escape")
     opened.context.close()
 
@@ -272,7 +272,7 @@ def test_do_the_switches_switch(chromium: Any, address: str, results: list[Resul
 
 
 def test_does_the_page_print_in_light_colours_on_a_sheet(chromium: Any, address: str) -> None:
-    """Printed, even a dark page is light, its charts fit the sheet and the whole table is there; then all is as before."""
+    """Printed, even a dark page is light, its charts fit the sheet and the table is whole; then all is as before."""
     opened = Opened(chromium, address, color_scheme="dark", viewport={"width": 1400, "height": 900})
     opened.page.emulate_media(media="print", color_scheme="dark")
     opened.page.evaluate("window.dispatchEvent(new Event('beforeprint'))")

@@ -111,7 +111,7 @@ def result_data(result: Result) -> dict[str, Any]:
         "hardware": result.hardware.name,
         "options": dict(result.options),
         "energy_unit": str(result.hardware.energy_unit),
-        "dataflows": list(result.hardware.dataflows),
+        "dataflows": list(dict.fromkeys([*result.hardware.dataflows, *(record["dataflow"] for record in records)])),
         "layers": {name: [_short(record[name]) for record in records] for name in layer_table_columns()},
         "shapes": [shapes[entry.layer.shape_key] for entry in entries],
         "details": [_detail(first[index], result) for index in range(len(shapes))],
