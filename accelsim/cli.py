@@ -9,7 +9,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,10 +17,12 @@ import click
 from accelsim import __version__
 from accelsim.cli_explore import explore_command
 from accelsim.errors import AccelsimError, InputError
+from accelsim.options import ManyHardware, selection_of, selection_options
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from accelsim.report.selection import Selection
     from accelsim.result import Result
     from accelsim.workload.network import Network
 
@@ -163,14 +165,17 @@ def _write_text(path: str, text: str) -> None:
 @click.option("--mapping", "mappings", type=click.Path(), help="YAML file of mappings by layer, taken as they are.")
 @_import_options
 @click.option("--out", type=click.Path(), help="Folder for tables, plots and a manifest.")
+@selection_options
 @click.option("--format", "format_", type=FORMATS, default="table", show_default=True, help="What to print.")
 def run(network: str, hardware: str, out: str | None, format_: str, importing: dict[str, Any], **options: Any) -> None:
     """Run NETWORK on an accelerator and print a row per layer.
 
     NETWORK is a name, a YAML or ONNX file, a family, or package.module:factory of a PyTorch module, whose code is run.
     """
+    from accelsim.result import COLUMNS  # noqa: PLC0415
     from accelsim.simulation import simulate  # noqa: PLC0415 - numba is loaded only where it is used
 
+    selection = selection_of(options, COLUMNS, format_)
     if out is not None:
         from accelsim.report.files import check_folder  # noqa: PLC0415
 
@@ -178,7 +183,7 @@ def run(network: str, hardware: str, out: str | None, format_: str, importing: d
     _refuse_binary_terminal(format_)
     with _progress(f"{network} on {hardware}") as advance:
         result = simulate(_imported(network, importing), hardware, progress=advance, **options)
-    _print_result(result, format_)
+    _print_result(result, format_, selection)
     if out is not None:
         paths = result.save(out, command=_command_text())
         click.echo(f"wrote {len(paths)} files to {out}", err=True)
@@ -226,20 +231,38 @@ def trace_command(network: str, layer: str, hardware: str, dram_name: str | None
         click.echo(str(path))
 
 
-@app.command("compare", short_help="Compare networks and accelerators.")
+@app.command("compare", cls=ManyHardware, short_help="Compare networks and accelerators.")
 @click.argument("networks", nargs=-1, required=True)
-@click.option("--hw", "hardware", multiple=True, required=True, help="Accelerator; repeat for several.")
+@click.option("--hw", "hardware", multiple=True, required=True, help="Accelerators: names or YAML files.")
 @click.option("--baseline", help="Network that counts as 1 (default: the fastest on each accelerator).")
 @_simulation_options
+@click.option("--plot", type=click.Path(), help="Picture of accuracy against time and energy: a PNG, SVG or PDF file.")
+@selection_options
 @click.option("--format", "format_", type=DATA_FORMATS, default="table", show_default=True, help="What to print.")
 def compare_command(
-    networks: tuple[str, ...], hardware: tuple[str, ...], baseline: str | None, format_: str, **options: Any
+    networks: tuple[str, ...],
+    hardware: tuple[str, ...],
+    baseline: str | None,
+    plot: str | None,
+    format_: str,
+    **options: Any,
 ) -> None:
-    """Compare NETWORKS on one or more accelerators, relative to the fastest or to a baseline."""
-    from accelsim.report.tables import comparison_columns, comparison_rows, to_csv  # noqa: PLC0415
+    """Compare NETWORKS on one or more accelerators, relative to the fastest or to a baseline.
+
+    The column Pareto says in which cost (time, energy) no network on the same accelerator beats one of the same
+    published accuracy or above.
+    """
+    from accelsim.report.tables import (  # noqa: PLC0415
+        COMPARISON_COLUMNS,
+        comparison_columns,
+        comparison_rows,
+        to_csv,
+    )
     from accelsim.simulation import compare  # noqa: PLC0415
 
-    results = compare(networks, hardware, **options)
+    selection = selection_of(options, COMPARISON_COLUMNS, format_)
+    with _progress("compare") as advance:
+        results = compare(networks, hardware, progress=advance, **options)
     names = [result.network.name for result in results]
     if baseline is not None:
         baseline = _baseline_name(baseline, names)
@@ -247,9 +270,89 @@ def compare_command(
     if format_ == "json":
         click.echo(json.dumps({"schema": 1, "baseline": baseline, "rows": rows}, indent=1, allow_nan=False))
     elif format_ == "csv":
-        click.echo(to_csv(rows), nl=False)
+        click.echo(to_csv(selection.records(rows)), nl=False)
     else:
-        _print_columns(comparison_columns(rows))
+        _print_columns(selection.text_columns(rows, COMPARISON_COLUMNS, comparison_columns(rows)))
+    if plot is not None:
+        from accelsim.report.accuracy import plot_comparison  # noqa: PLC0415
+
+        plot_comparison(rows, plot)
+        click.echo(f"wrote {plot}", err=True)
+
+
+@app.command("roofline", short_help="Compute/bandwidth ratios of every layer.")
+@click.argument("network")
+@click.option("--hw", "hardware", required=True, help="Accelerator: a name (see `accelsim hw`) or a YAML file.")
+@_simulation_options
+@click.option("--plot", type=click.Path(), help="Picture of the layers below the roofs: a PNG, SVG or PDF file.")
+@selection_options
+@click.option("--format", "format_", type=DATA_FORMATS, default="table", show_default=True, help="What to print.")
+def roofline_command(network: str, hardware: str, plot: str | None, format_: str, **options: Any) -> None:
+    """Show what NETWORK's layers need and get per byte, what that lets them reach, and what they reach."""
+    from accelsim.report import roofline_table  # noqa: PLC0415
+    from accelsim.report.tables import to_csv  # noqa: PLC0415
+    from accelsim.simulation import simulate  # noqa: PLC0415
+
+    selection = selection_of(options, roofline_table.COLUMNS, format_)
+    with _progress(f"{network} on {hardware}") as advance:
+        result = simulate(network, hardware, progress=advance, **options)
+        rows = roofline_table.rows(result)
+    if format_ == "json":
+        click.echo(json.dumps(roofline_table.data(result, rows), indent=1, allow_nan=False))
+    elif format_ == "csv":
+        click.echo(to_csv(selection.records(rows)), nl=False)
+    else:
+        _print_columns(selection.text_columns(rows, roofline_table.COLUMNS, roofline_table.text_columns(rows)))
+        click.echo("\n" + "\n".join(roofline_table.lines(result)))
+    if plot is not None:
+        from accelsim.report.roofline import plot_roofline  # noqa: PLC0415
+
+        plot_roofline(result, plot)
+        click.echo(f"wrote {plot}", err=True)
+
+
+@app.command("report", cls=ManyHardware, short_help="Write one interactive page to share.")
+@click.argument("networks", nargs=-1, required=True)
+@click.option("--hw", "hardware", multiple=True, required=True, help="Accelerators: names or YAML files.")
+@click.option("-o", "--out", default="report.html", show_default=True, type=click.Path(), help="File to write.")
+@click.option("--baseline", help="Network that counts as 1 (default: the fastest on each accelerator).")
+@_simulation_options
+def report_command(
+    networks: tuple[str, ...], hardware: tuple[str, ...], out: str, baseline: str | None, **options: Any
+) -> None:
+    """Write one self-contained HTML page about NETWORKS on one or more accelerators."""
+    from pathlib import Path  # noqa: PLC0415
+
+    from accelsim.report.files import check_folder, write_whole  # noqa: PLC0415
+    from accelsim.report.web.page import plotting_library, report_html  # noqa: PLC0415
+    from accelsim.simulation import compare  # noqa: PLC0415
+
+    plotting_library()  # what is missing is said before the simulations, not after
+    if Path(out).is_dir():
+        raise InputError(f"cannot write {out}: a folder of that name is in the way")
+    check_folder(Path(out).parent)
+    with _progress("report") as advance:
+        results = compare(networks, hardware, progress=advance, **options)
+    if baseline is not None:
+        baseline = _baseline_name(baseline, [result.network.name for result in results])
+    page = report_html(results, command=_command_text(), baseline=baseline)
+    click.echo(str(write_whole(Path(out), page.encode())))
+
+
+@app.command("serve", short_help="The page live: change the hardware and see.")
+@click.argument("network", default="squeezenext23")
+@click.option("--hw", "hardware", default="16x16_128KB", show_default=True, help="Accelerator to start from.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind; others can reach any but this.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
+def serve_command(network: str, hardware: str, host: str, port: int) -> None:
+    """Serve the page of NETWORK on this machine, with array, buffer, bandwidth, dataflow and width to change."""
+    from accelsim.report.web.live import Playground  # noqa: PLC0415
+    from accelsim.report.web.serve import LiveServer  # noqa: PLC0415
+
+    with LiveServer(Playground(network, hardware), host, port) as server:
+        click.echo(f"serving {server.address} (Ctrl-C stops)", err=True)
+        with suppress(KeyboardInterrupt):  # the way to end it, not a failure
+            server.serve_forever()
 
 
 @app.command(short_help="List networks, or show one.")
@@ -330,19 +433,20 @@ def _baseline_name(baseline: str, names: list[str]) -> str:
     return name
 
 
-def _print_result(result: Result, format_: str) -> None:
+def _print_result(result: Result, format_: str, selection: Selection) -> None:
     from accelsim.report.tables import layer_columns, summary_lines, to_csv  # noqa: PLC0415
+    from accelsim.result import COLUMNS  # noqa: PLC0415
 
     if format_ == "json":
         click.echo(result.to_json())
     elif format_ == "csv":
-        click.echo(to_csv(result.records), nl=False)
+        click.echo(to_csv(selection.records(result.records)), nl=False)
     elif format_ == "parquet":
         from accelsim.report.files import to_parquet_bytes  # noqa: PLC0415
 
         sys.stdout.buffer.write(to_parquet_bytes(result))
     else:
-        _print_columns(layer_columns(result))
+        _print_columns(selection.text_columns(result.records, COLUMNS, layer_columns(result)))
         click.echo()
         click.echo("\n".join(summary_lines(result)))
 

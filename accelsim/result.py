@@ -189,7 +189,7 @@ class Result:
         return save_result(self, folder, command=command)
 
     def plot(self, metric: str = "time", path: str | PathLike[str] | None = None) -> Any:
-        """Draw ``time`` or ``energy`` per layer; see ``accelsim.report.plots.plot_result``."""
+        """Draw ``time``, ``energy``, ``traffic`` or ``utilization`` per layer; see ``accelsim.report.plots``."""
         from accelsim.report.plots import plot_result  # noqa: PLC0415 - reports import results
 
         return plot_result(self, metric, path)

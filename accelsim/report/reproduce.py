@@ -41,6 +41,10 @@ TABLES: dict[str, Table] = {
         "Eyeriss in silicon (JSSC 2017): Table V, AlexNet's convolutions by the mapping of Table III",
         "accelsim.report.eyeriss.report",
     ),
+    "roofline": Table(
+        "Compute/bandwidth ratios: standard, grouped, depthwise and pointwise convolutions; MobileNet and SqueezeNext",
+        "accelsim.report.ratios.report",
+    ),
 }
 """What ``reproduce`` knows, by name."""
 
