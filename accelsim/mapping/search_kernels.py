@@ -510,8 +510,8 @@ def ceil_div(a, b):
 def window_bounds(dims, window, axis):
     """Return what one image axis costs at least, by the sizes of the pieces of outputs and taps.
 
-    Cutting a run of outputs between x - 1 and x fetches the pixels again that windows on both sides touch. All cuts cost
-    the same, except those near the padding, which may cost less. Cutting the taps makes a run of its own of every part.
+    Cutting a run of outputs between x - 1 and x fetches the pixels again that windows on both sides touch. All cuts
+    cost the same, except those near the padding, which may cost less. Every part of the taps is a run of its own.
     Where windows do not touch each other, only the pixels that a filter touches are sure.
 
     Returns:
@@ -570,8 +570,8 @@ def window_bounds(dims, window, axis):
 def stage_layout(stage, skeleton, machine, layout):
     """Describe a stage: its axes and places, and what is moved into them.
 
-    ``layout`` is int64[8, 4], modified in place: rows are 0 axes (steps, then -1), 1 places (the same), 2 by operand the
-    transfer into this stage or -1, 3 by operand the index of its place, 4 by operand whether the loops outside
+    ``layout`` is int64[8, 4], modified in place: rows are 0 axes (steps, then -1), 1 places (the same), 2 by operand
+    the transfer into this stage or -1, 3 by operand the index of its place, 4 by operand whether the loops outside
     that do not change its tile may be free, 5 by operand the transfer to the MAC or -1, 6 how many axes, places, and
     whether it is the last stage, 7 by operand whether the MAC's word stays while the last zone's loops run.
     """
@@ -633,7 +633,8 @@ def fill_terms(dim, size, counts, sizes, iterations, layout, skeleton, machine, 
         skeleton: The skeleton.
         machine: The machine.
         terms: float64[TERMS], modified in place.
-        pieces: int64[6], sizes by which inputs are cut along an image axis, in the order of the terms; modified in place.
+        pieces: int64[6], sizes by which inputs are cut along an image axis, in the order of the terms; modified in
+            place.
     """
     axes, places = layout[6, 0], layout[6, 1]
     spread = 1
@@ -809,7 +810,7 @@ def next_sizes(sizes, low, size, places, every):
 
 @nb.njit(cache=True)
 def set_sizes(sizes, own, pixels, low, own_place, pixel_place, places):
-    """Set the tile sizes at a stage's places: ``own`` out to its place, ``pixels`` where inputs differ, else the least."""
+    """Set tile sizes at a stage's places: ``own`` out to its place, ``pixels`` where inputs differ, else the least."""
     for place in range(places):
         size = own if place <= own_place else low
         if place <= pixel_place:
@@ -1198,8 +1199,7 @@ def fill_floor(stage, lay, layout, skeleton, machine, space):
                 size = machine.axis_size[skeleton.ident[layout[0, 1]]]
                 j = space.level[stage, 1, size // (size // options.counts[row, 1])]
             for term in range(TERMS):
-                if options.terms[row, term] < table[i, j, term]:
-                    table[i, j, term] = options.terms[row, term]
+                table[i, j, term] = min(table[i, j, term], options.terms[row, term])
         for i in range(levels[0]):
             for j in range(levels[1]):
                 for term in range(TERMS):
@@ -1268,8 +1268,8 @@ def reusable(layout, left, at, rests, raised, spans, grow):
     """Return how much larger the tile sizes can get, as a product, that save the transfers of some operands.
 
     Along the dims that an operand does not depend on, a larger tile saves transfers, but takes room for the other
-    operands whose tiles grow with it. ``left[at]`` is by operand how much its undecided dims can grow; ``rests`` is by operand
-    how much its tile can; ``raised`` by operand whether its transfers are looked at; ``grow`` a workspace.
+    operands whose tiles grow with it. ``left[at]`` is by operand how much its undecided dims can grow; ``rests`` is by
+    operand how much its tile can; ``raised`` by operand whether its transfers are looked at; ``grow`` a workspace.
     """
     for operand in range(3):
         grow[operand] = 1.0
@@ -1398,7 +1398,7 @@ def fill_values(values, active, terms, at, floor, i, j, pixel):
 @nb.njit(cache=True)
 def shared_bound(energy, terms, at, pixel, left, budget, room, memory, spans, values, layout, machine, raised, rests,
                  prices, grow):  # fmt: skip
-    """Return by how much the energy of undecided dims exceeds what ``values`` cost, since they share instances and room.
+    """Return by how much the energy of undecided dims exceeds that of ``values``, since they share instances and room.
 
     What saves one operand's transfers takes instances and room from what saves another's. The product of the factors
     is at least the product of the undecided bounds over all that is left to share; the sum is least where the factors'
@@ -1491,7 +1491,7 @@ def search(first_stage, lay, skeleton, machine, costs, space, state, work, objec
     """
     stage = first_stage
     fresh = True
-    while stage <= first_stage:
+    while stage <= first_stage and state.found[3] == 0:
         if fresh and (stage < first_stage or alone):
             fill_options(stage, lay, skeleton, machine, space, state)
         if not decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective, alone):
@@ -1697,6 +1697,9 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
                 continue
         after = position + 1
         nodes += 1
+        if nodes + state.found[1] > state.found[4]:
+            state.found[3] = 1
+            break
         for k in range(len(active)):
             term = active[k]
             terms[after, term] = terms[position, term] * option_terms[row, term]
@@ -1738,14 +1741,16 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
             energy += prices_energy[active[k]] * values[active[k]]
         if stage < stages - 1 and places > 0:
             for operand in range(3):
-                if freed[operand] > 0 and stops(operand, alone, passes[operand], sizes, places - 1, decided, least, lay):
+                if freed[operand] > 0 and stops(
+                    operand, alone, passes[operand], sizes, places - 1, decided, least, lay
+                ):
                     energy += freed[operand] * (outer_pieces(operand, sizes, places - 1, decided, lay) - 1)
         if alone:
             if energy >= best[0]:
                 continue
-        elif objective == 2 and energy * cycles > best[0] * best[1] * (1 + 1e-9):
-            continue
-        elif objective == 1 and energy > best[0] * (1 + 1e-9):
+        elif (objective == 2 and energy * cycles > best[0] * best[1] * (1 + 1e-9)) or (
+            objective == 1 and energy > best[0] * (1 + 1e-9)
+        ):
             continue
         if after < count and places > 0:
             energy += shared_bound(
@@ -1783,7 +1788,6 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
 def close_stage(stage, values, lay, skeleton, costs, space, state):
     """Write down what a stage has decided: sizes, what it covers, and what it costs at least."""
     options = space.options
-    layout = space.layouts[stage]
     first, end = skeleton.stage_start[stage], skeleton.stage_start[stage + 1]
     for dim in range(8):
         if lay.dims[dim] == 1:
@@ -2040,9 +2044,7 @@ def known_factors(dim, n, size, steps, skeleton, machine, work):
     if not same:
         dim_factors(dim, size, chain, skeleton, machine, work.memory_factors[dim, place], work.flags, work.keyed,
                     work.sizes, work.times)  # fmt: skip
-        work.memory_iterations[dim, place] = dim_iterations(
-            size, chain, skeleton, work.flags, work.sizes, work.times
-        )
+        work.memory_iterations[dim, place] = dim_iterations(size, chain, skeleton, work.flags, work.sizes, work.times)
         for step in range(steps):
             work.memory_chains[dim, place, step] = chain[step]
     work.origin[dim, n] = place

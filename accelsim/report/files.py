@@ -36,9 +36,9 @@ def save_result(result: Result, folder: str | PathLike[str], *, command: str = "
     """Write a result's tables, pictures and manifest.
 
     ``layers.csv``, ``layers.parquet``, ``result.json``, ``summary.md``, ``mappings.yaml`` (of machines without fixed
-    programs); ``time``, ``energy``, ``traffic``, ``utilization`` and ``roofline`` as PNG and SVG; and ``manifest.json``,
-    last. What needs a package that is not installed is left out; the manifest says so, and one warning is logged for
-    the pictures.
+    programs); ``time``, ``energy``, ``traffic``, ``utilization`` and ``roofline`` as PNG and SVG; and
+    ``manifest.json``, last. What needs a package that is not installed is left out; the manifest says so, and one
+    warning is logged for the pictures.
 
     Args:
         result: The result.
