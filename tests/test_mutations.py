@@ -151,7 +151,7 @@ def test_unbroken_engines_agree(monkeypatch):
         (too_much_reuse(O, 1), "outputs"),
         (no_reuse(W, 0), "source_words"),
         (no_reuse(O, 0), "read_back_words"),
-        (lost_halo, "fault"),
+        (lost_halo, "outputs"),
         (no_padding, "outputs"),
         (lost_sharing, "source_words"),
         (lost_addition, "outputs"),

@@ -20,6 +20,7 @@ from accelsim.lowering import lower_layer, lower_machine, unit_energies
 from accelsim.mapping.arrays import Count
 from accelsim.mapping.machine import machine_of
 from accelsim.mapping.mapping import Mapping as LoopNest
+from accelsim.mapping.mapping import NestMapping
 from accelsim.workload.layer import Layer
 
 ZERO_SIGMAS = 6.0
@@ -103,8 +104,9 @@ def execute_result(
     """Execute the mapping of one layer result; arguments as of ``execute_all``."""
     layer = result.layer
     if isinstance(result, NestResult):
+        assert isinstance(result.mapping, NestMapping)
         tensors = random_tensors(layer, seed)
-        execution = execute(result.mapping.nest, layer, machine_of(hardware), tensors)  # type: ignore[union-attr]
+        execution = execute(result.mapping.nest, layer, machine_of(hardware), tensors)
         return _compare_nest(result, execution, _equal(layer, tensors, execution.outputs) if check_outputs else None)
     mapping = result.mapping
     assert isinstance(mapping, LoopNest)

@@ -125,14 +125,14 @@ def used_up(child, first, count, inside, way, passed, done):
 
 
 @nb.njit(cache=True, nogil=True)
-def can_load(buffering, parent, child, first, count, inside, after, sums, way, begun, loaded, stored, passed):
+def can_load(buffering, parent, child, first, count, inside, after, sums, way, begun, coming, loaded, stored, passed):
     """Return whether a way's next tile has its words at the source and, unless it is single, its room at the target."""
     visit = begun[way]
     if visit >= count[way] or loaded[way] < visit:
         return False
     at, outer = first[way] + visit, parent[way]
     if outer >= 0:
-        there = begun[outer] if buffering[outer] == ROLLING else loaded[outer]
+        there = coming[outer] if buffering[outer] == ROLLING else loaded[outer]
         if there <= inside[at]:
             return False
     if sums[way] and stored[way] <= after[at]:
@@ -184,11 +184,11 @@ def array_speed(ticks, reads, writes, segment, left):
 
 
 @nb.njit(cache=True, nogil=True)
-def missing(buffering, bits, begun, loaded, passed):
+def missing(buffering, bits, coming, loaded, passed):
     """Return a way whose next tile the array waits for, or -1."""
     for way in range(len(passed)):
         if (bits >> way) & 1 and buffering[way] != SINGLE:
-            there = begun[way] if buffering[way] == ROLLING else loaded[way]
+            there = coming[way] if buffering[way] == ROLLING else loaded[way]
             if there <= passed[way]:
                 return way
     return -1
@@ -218,7 +218,7 @@ def drive(pipe: Pipeline, clock: Clock):
     waits, slow, room = clock.waits, clock.slow, len(clock.event_kind)
     events = 0
     ways, segments, memories = len(count), len(ticks), rates.shape[1]
-    begun, loaded = np.zeros(ways, np.int64), np.zeros(ways, np.int64)
+    begun, coming, loaded = np.zeros(ways, np.int64), np.zeros(ways, np.int64), np.zeros(ways, np.int64)
     sent, stored, passed = np.zeros(ways, np.int64), np.zeros(ways, np.int64), np.zeros(ways, np.int64)
     state, left_over = np.zeros(2 * ways, np.int64), np.zeros(2 * ways)
     until, since, speed = np.zeros(2 * ways), np.zeros(2 * ways), np.zeros(2 * ways)
@@ -255,7 +255,7 @@ def drive(pipe: Pipeline, clock: Clock):
                 and not running
                 and not ended
                 and cursor == 2 * ways
-                and missing(buffering, bits, begun, loaded, passed) < 0
+                and missing(buffering, bits, coming, loaded, passed) < 0
             ):
                 if ready_at < 0:
                     ready_at = now + (pipe.start_delay if segment == 0 else 0.0)
@@ -269,15 +269,29 @@ def drive(pipe: Pipeline, clock: Clock):
                 mine = arrived and cursor == ways + way
                 if state[2 * way] == IDLE and (not single or mine) and not ended:
                     if can_load(
-                        buffering, parent, child, first, count, inside, after, sums, way, begun, loaded, stored, passed
+                        buffering,
+                        parent,
+                        child,
+                        first,
+                        count,
+                        inside,
+                        after,
+                        sums,
+                        way,
+                        begun,
+                        coming,
+                        loaded,
+                        stored,
+                        passed,
                     ):
                         delay = pre[way] if begun[way] == 0 and not sums[way] else 0.0
                         begun[way] += 1
                         since[2 * way], until[2 * way] = now, now + delay
                         state[2 * way] = DELAYED if delay > 0 else MOVING
+                        coming[way] += delay == 0
                         left_over[2 * way], moved = 1.0, True
                 mine = arrived and cursor == ways - 1 - way
-                if state[2 * way + 1] == IDLE and (not single or mine) and (not ended or now >= ended_at):
+                if sums[way] and state[2 * way + 1] == IDLE and (not single or mine) and (not ended or now >= ended_at):
                     if can_store(buffering, child, first, count, inside, way, sent, stored, loaded, passed):
                         sent[way] += 1
                         since[2 * way + 1], state[2 * way + 1] = now, MOVING
@@ -287,6 +301,7 @@ def drive(pipe: Pipeline, clock: Clock):
                 way = channel // 2
                 if state[channel] == DELAYED and now >= until[channel]:
                     state[channel], moved = MOVING, True
+                    coming[way] += 1
                 if state[channel] == MOVING:
                     visit = first[way] + (begun[way] - 1 if channel % 2 == 0 else sent[way] - 1)
                     a = load_source[visit] if channel % 2 == 0 else store_source[visit]
@@ -390,7 +405,7 @@ def drive(pipe: Pipeline, clock: Clock):
                 slow[slowest] += step * (1.0 - pace * ticks[segment])
             remaining -= pace * step
         elif not ended and step > 0 and segment > 0:
-            waiting = missing(buffering, fired[segment] if segment < segments else every, begun, loaded, passed)
+            waiting = missing(buffering, fired[segment] if segment < segments else every, coming, loaded, passed)
             if cursor < 2 * ways and arrived:
                 waiting = ways - 1 - cursor if cursor < ways else cursor - ways
             elif not arrived:

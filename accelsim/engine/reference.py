@@ -114,7 +114,8 @@ class _Run:
         from accelsim.engine import array_kernels as kernels  # noqa: PLC0415 - numba is loaded only where it is used
 
         machine, flow = self.machine, self.hardware.dataflows[name]
-        loops, place = [], [-1, -1, -1]
+        loops: list[Dim] = []
+        place = [-1, -1, -1]
         for entry in flow.nest:
             if "." in entry:
                 place[Operand[entry.partition(".")[2]]] = len(loops)

@@ -16,6 +16,7 @@ from accelsim.hardware.loader import load_hardware
 from accelsim.hardware.spec import Hardware
 from accelsim.mapping.machine import machine_of
 from accelsim.mapping.mapping import Mapping as LoopNest
+from accelsim.mapping.mapping import NestMapping
 from accelsim.report.trace import Events, nest_events, program_events, save_chrome, save_parquet, save_timeline
 from accelsim.simulation import simulate
 from accelsim.workload.loader import load_network
@@ -36,7 +37,8 @@ def layer_events(result: LayerResult, hardware: Hardware, dram: DramTimings | No
     if isinstance(result, NestResult):
         if dram is not None:
             raise InputError(f"{hardware.name}: a DRAM with banks is modelled behind fixed programs only")
-        done = execute(result.mapping.nest, result.layer, machine_of(hardware), trace=True)  # type: ignore[union-attr]
+        assert isinstance(result.mapping, NestMapping)
+        done = execute(result.mapping.nest, result.layer, machine_of(hardware), trace=True)
         return nest_events(done.timing)
     mapping = result.mapping
     assert isinstance(mapping, LoopNest)

@@ -61,13 +61,13 @@ def _events(rows: list[tuple[int, int, int, float, float]], lanes: tuple[str, ..
             rows.append((KINDS.index("stall"), array, gaps, last, start))
             gaps += 1
         last = max(last, end)
-    kind, lane, number, start, end = zip(*sorted(rows, key=lambda row: (row[3], row[1])), strict=True)
+    columns = list(zip(*sorted(rows, key=lambda row: (row[3], row[1])), strict=True))
     return Events(
-        kind=np.array(kind, np.int8),
-        lane=np.array(lane, np.int32),
-        number=np.array(number, np.int64),
-        start=np.array(start, np.float64),
-        end=np.array(end, np.float64),
+        kind=np.array(columns[0], np.int8),
+        lane=np.array(columns[1], np.int32),
+        number=np.array(columns[2], np.int64),
+        start=np.array(columns[3], np.float64),
+        end=np.array(columns[4], np.float64),
         lanes=lanes,
     )
 
