@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from accelsim.hardware.area import ArrayArea, array_area, mac_um2
-from accelsim.hardware.energy import ACCESS_BITS
+from accelsim.hardware import costs
+from accelsim.hardware.area import ArrayArea
 from accelsim.hardware.spec import Hardware
-from accelsim.hardware.tables import BITS_PER_KB
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,30 +44,16 @@ METRICS: dict[str, Metric] = {
 
 
 def hardware_area(hardware: Hardware) -> ArrayArea:
-    """Return the area of an accelerator's MACs, registers and buffers; unbounded memories are outside the chip.
-
-    Sums are words, as in the registers. Every operand's registers in a PE are a storage of their own (a tile in wait
-    takes the same room again), every buffer is one macro.
-    """
-    bits = hardware.word_bits
-    in_pes = [
-        words * (1 + (operand in memory.double_buffered)) * bits / BITS_PER_KB
-        for memory in hardware.memories
-        for operand, words in (memory.pe_words or {}).items()
-    ]
-    return array_area(
-        pes=pe_count(hardware),
-        mac_um2=mac_um2(bits, bits, bits),
-        pe_storages=tuple((capacity_kb, bits) for capacity_kb in in_pes),
-        buffers=tuple((memory.size_kb, ACCESS_BITS) for memory in hardware.memories if memory.size_kb is not None),
-    )
+    """Return the area of an accelerator's MACs and memories; the unbounded outermost one is outside the chip."""
+    return costs.area(hardware)
 
 
 def pe_count(hardware: Hardware) -> int:
     """Return the number of PEs."""
-    return sum(fanout.pes for fanout in hardware.fanouts)
+    return hardware.pes
 
 
 def buffer_kb(hardware: Hardware) -> float:
     """Return the capacity of all buffers outside the PEs in KiB."""
-    return sum(memory.size_kb or 0.0 for memory in hardware.memories)
+    buffers = [memory for memory in hardware.outer_memories if memory.bounded]
+    return sum(costs.capacity_kb(hardware, memory) * hardware.instances(memory) for memory in buffers)

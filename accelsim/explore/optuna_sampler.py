@@ -62,7 +62,7 @@ class OptunaSampler:
         while self._left and self._asks_left > 0:
             fresh: dict[Choice, None] = {}
             for _ in range(self._batch):
-                trial = self._study.ask(self._distributions)
+                trial = self._study.ask(dict(self._distributions))
                 choice = tuple(int(trial.params[name]) for name in self._space.axes)
                 self._open.append((trial, choice))
                 self._asks_left -= 1

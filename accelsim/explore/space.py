@@ -31,7 +31,7 @@ SAMPLERS = ("grid", "random", "lhs", "nsga2", "tpe")
 MAX_VALUES_OF_AXIS = 100_000
 """Most values that one axis may have."""
 
-Option = Literal["dataflow", "objective", "batch"]
+Option = Literal["dataflow", "objective", "batch", "mapping_space"]
 """Options of ``simulate`` that a space may set or vary."""
 
 Choice = tuple[int, ...]

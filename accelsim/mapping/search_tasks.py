@@ -52,7 +52,8 @@ class LastStage:
         if key not in self.known:
             parts = [self._dim(dim, key, layout, skeleton, stage) for dim in range(8)]
             joined = [np.concatenate([part[k] for part in parts]) for k in range(4)]
-            self.known[key] = _Given(*joined, number=np.array([len(part[2]) for part in parts], dtype=np.int64))
+            number = np.array([len(part[2]) for part in parts], dtype=np.int64)
+            self.known[key] = _Given(joined[0], joined[1], joined[2], joined[3], number)
         return self.known[key]
 
     def _dim(
@@ -168,7 +169,7 @@ class Task:
     def root(self, objective: int) -> float:
         """Return what the objective is at least."""
         energy, cycles = self.bound
-        return (cycles, energy, energy * cycles)[objective]
+        return float((cycles, energy, energy * cycles)[objective])
 
     def _order(self, stage: int, numbers: np.ndarray) -> list[int]:
         """Return the dims in the order in which a stage decides them.

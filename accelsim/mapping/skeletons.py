@@ -14,7 +14,7 @@ and which operand's tile stays while the innermost loops of a zone run. Covering
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -243,8 +243,8 @@ def build_nest(machine: Machine, skeleton: Skeleton, inner: np.ndarray, layer: L
     return Nest(steps=tuple(steps))
 
 
-def _mask(members: object) -> int:
-    return sum(1 << int(member) for member in members)  # type: ignore[attr-defined]
+def _mask(members: Iterable[int]) -> int:
+    return sum(1 << int(member) for member in members)
 
 
 def _ints(values: object) -> np.ndarray:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from accelsim.mapping.machine import machine_of
 from accelsim.result import Column, Result
 from accelsim.workload.layer import Op
 
@@ -101,13 +102,12 @@ class LayerPoint:
 def roofs(hardware: Hardware) -> Roofs:
     """Return what an accelerator can do at most."""
     word_bytes = hardware.word_bits / 8
-    reads = sum(fanout.read_words_per_row * fanout.rows for fanout in hardware.fanouts)
-    writes = sum(fanout.write_words_per_col * fanout.cols for fanout in hardware.fanouts)
+    outermost, buffer = machine_of(hardware).stores[:2]
     return Roofs(
-        macs_per_cycle=sum(fanout.pes for fanout in hardware.fanouts),
-        dram_bytes_per_cycle=(hardware.memories[0].words_per_cycle or inf) * word_bytes,
-        read_bytes_per_cycle=reads * word_bytes,
-        write_bytes_per_cycle=writes * word_bytes,
+        macs_per_cycle=hardware.pes,
+        dram_bytes_per_cycle=outermost.words_per_cycle * word_bytes,
+        read_bytes_per_cycle=min(buffer.read_words_per_cycle, buffer.words_per_cycle) * word_bytes,
+        write_bytes_per_cycle=min(buffer.write_words_per_cycle, buffer.words_per_cycle) * word_bytes,
     )
 
 

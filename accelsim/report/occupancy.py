@@ -63,7 +63,7 @@ def buffer_fills(result: LayerResult, hardware: Hardware) -> list[Fill]:
     return [
         Fill(
             memory=memory.name,
-            capacity_words=memory.size_words(hardware.word_bits),
+            capacity_words=memory.capacity_words(hardware.word_bits),
             words={o: words[o] * (2 if o in doubled and not whole[o] else 1) for o in Operand},
             tiles={o: _relevant(o, result.mapping.tile) for o in Operand},
         )

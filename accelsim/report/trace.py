@@ -10,7 +10,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -61,7 +61,7 @@ def _events(rows: list[tuple[int, int, int, float, float]], lanes: tuple[str, ..
             rows.append((KINDS.index("stall"), array, gaps, last, start))
             gaps += 1
         last = max(last, end)
-    columns = list(zip(*sorted(rows, key=lambda row: (row[3], row[1])), strict=True))
+    columns: list[Any] = list(zip(*sorted(rows, key=lambda row: (row[3], row[1])), strict=True))
     return Events(
         kind=np.array(columns[0], np.int8),
         lane=np.array(columns[1], np.int32),

@@ -186,8 +186,8 @@ def _own_values(hardware: Hardware) -> dict[str, float]:
     dram, buffer = hardware.outer_memories[:2]
     array = hardware.fanouts[0]
     return {
-        "rows": array.rows,
-        "cols": array.cols,
+        "rows": array.rows or 0,
+        "cols": array.cols or 0,
         "buffer_kib": buffer.size_kb or 0,
         "dram_words_per_cycle": dram.words_per_cycle or 0,
     }
