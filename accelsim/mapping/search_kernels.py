@@ -599,7 +599,8 @@ def stage_layout(stage, skeleton, machine, layout):
         if target == len(skeleton.kind):
             if last:
                 layout[5, operand] = transfer
-                layout[7, operand] = skeleton.stays[final] == operand
+            if last or first <= final < end:
+                layout[7, operand] = skeleton.stays[final] == operand and skeleton.per_mac[transfer] == 0
         elif first <= target < end:
             layout[2, operand] = transfer
             for place in range(places):
@@ -676,7 +677,7 @@ def fill_terms(dim, size, counts, sizes, iterations, layout, skeleton, machine, 
             pieces[2], pieces[3] = min(size, shared), 1
         elif not used:
             arriving = size
-            if not skeleton.per_mac[transfer] and layout[7, operand]:
+            if layout[7, operand] == 1:
                 if places == 0:
                     arriving = min(spread, size)
                 elif skeleton.fixed[0] and (places > 1 or layout[4, operand]):
@@ -779,7 +780,7 @@ def place_roles(dim, layout):
 
 
 @nb.njit(cache=True)
-def any_sizes(dim, layout, skeleton):
+def any_sizes(dim, layout):
     """Return whether a dim may have another size at every place of a stage.
 
     So it is if the operand that the dim is free of is not kept in the stage's memory but gains from its loops, or
@@ -791,8 +792,7 @@ def any_sizes(dim, layout, skeleton):
         return False
     if layout[2, free] < 0:
         return True
-    transfer = layout[5, free]
-    return transfer >= 0 and skeleton.per_mac[transfer] == 0 and layout[7, free] == 1
+    return layout[7, free] == 1
 
 
 @nb.njit(cache=True)
@@ -891,7 +891,7 @@ def options_of(dim, stage, least, iterations, lay, skeleton, machine, layout, st
             rest //= most[axis]
             spread *= counts[axis]
         own = low
-        if any_sizes(dim, layout, skeleton):
+        if any_sizes(dim, layout):
             if spread > 1 and not fits_spread(size, low, counts, axes):
                 continue
             for place in range(places):
@@ -1080,6 +1080,8 @@ def fill_costs(lay, skeleton, machine, costs):
             instances = all_axes(step, skeleton, machine)
             term = src if outer else tgt
             through = (leaving if outer else width * words) / instances
+            if operand == I and instances > 1 and lay.window[0, 2] + lay.window[1, 2] > 0:
+                through = 0.0  # the first instance, of which ports are counted, may have nothing but padding
             kind = WRITE if up == outer else READ
             for port in (kind, BOTH):
                 costs.ports[stage, 3 * memory + port, term] += through / machine.rates[memory, port]
@@ -1836,7 +1838,7 @@ def same_options(dim, stage, lay, skeleton, machine, space, state, work):
         table[0, MAX_AXES + place] = space.options.sizes[row, place]
     n = 1
     own_place, _ = place_roles(dim, layout)
-    if dim < R and not any_sizes(dim, layout, skeleton):
+    if dim < R and not any_sizes(dim, layout):
         k = 0
         counts = np.ones(MAX_AXES, dtype=np.int64)
         while k < n:
@@ -1983,7 +1985,7 @@ def chains_of(dim, lay, skeleton, machine, space, state, work):
             for number in range(work.options[stage]):
                 option = work.option[stage, number]
                 counts, chosen = option[:MAX_AXES], option[MAX_AXES:]
-                if places > 1 and any_sizes(dim, layout, skeleton):
+                if places > 1 and any_sizes(dim, layout):
                     for place in range(MAX_PLACES):
                         first_sizes[place] = chosen[place]
                         sizes[place] = max(chosen[place], low) if place < places else 1
