@@ -1,0 +1,258 @@
+"""What the mapper's kernels take: named tuples of plain arrays.
+
+Numba's cache of compiled kernels does not see this file: after a change here, touch ``search_kernels.py``.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class LayerArrays(NamedTuple):
+    """A layer.
+
+    Attributes:
+        dims: int64[8].
+        window: int64[2, 4], along the image's height and width: stride, dilation, padding before, stored pixels.
+    """
+
+    dims: np.ndarray
+    window: np.ndarray
+
+
+class MachineArrays(NamedTuple):
+    """A machine; ``inf`` stands for no limit.
+
+    Attributes:
+        words: float64[memories], shared capacity in machine words.
+        operand_words: float64[memories, 3], capacity of each operand's own part, in machine words.
+        room: int64[memories], how many times its words a tile takes that is not whole.
+        rates: float64[memories, 3], machine words per cycle read, written, together.
+        latency: float64[memories], cycles.
+        buffering: int64[memories], 0 single, 1 double, 2 rolling.
+        read_energy: float64[memories], per machine word.
+        write_energy: float64[memories], per machine word.
+        per_mac: int64[memories], whether MACs fed by the memory read it every time, or only another word.
+        axis_size: int64[axes].
+        axis_dims: int64[axes], bit mask of dims that may be unrolled.
+        axis_most: int64[axes], how many dims may share the axis.
+        axis_shares: int64[axes], bit mask of operands of which one read serves all instances.
+        axis_chain: int64[axes], whether partial sums are added from neighbour to neighbour, not by a tree.
+        axis_fanout: int64[axes], fan-out that the axis belongs to.
+        link_energy: float64[fan-outs], per machine word and link.
+        forward: int64[fan-outs], whether only receivers after the first take a link.
+        mac_energy: float64[1].
+        width: float64[3], machine words that a word of each operand takes.
+    """
+
+    words: np.ndarray
+    operand_words: np.ndarray
+    room: np.ndarray
+    rates: np.ndarray
+    latency: np.ndarray
+    buffering: np.ndarray
+    read_energy: np.ndarray
+    write_energy: np.ndarray
+    per_mac: np.ndarray
+    axis_size: np.ndarray
+    axis_dims: np.ndarray
+    axis_most: np.ndarray
+    axis_shares: np.ndarray
+    axis_chain: np.ndarray
+    axis_fanout: np.ndarray
+    link_energy: np.ndarray
+    forward: np.ndarray
+    mac_energy: np.ndarray
+    width: np.ndarray
+
+
+class Skeleton(NamedTuple):
+    """What is fixed before sizes are chosen: places, their order, and which loops run innermost in every zone.
+
+    A zone is the loops inside one place, down to the next step. Steps are the outermost first.
+
+    Attributes:
+        kind: int64[steps], 0 a place, 1 an axis.
+        ident: int64[steps], index of the memory or of the axis.
+        operands: int64[steps], bit mask of the operands kept at a place.
+        stays: int64[steps], operand whose irrelevant loops run innermost in the zone of a place.
+        once: int64[steps], bit mask of dims that may not have a loop in the zone of a place.
+        stage: int64[steps], stage that decides the sizes; -1 for the outermost place.
+        stage_start: int64[stages + 1], first step of every stage.
+        operand: int64[transfers], what is moved.
+        source: int64[transfers], step of the outer place.
+        target: int64[transfers], step of the inner place; the number of steps stands for the MAC.
+        target_stage: int64[transfers], stage of the target; for the MAC, the last.
+        per_mac: int64[transfers], whether every MAC counts.
+        fixed: int64[1], whether the loops of the operand that ``stays`` innermost must have one iteration for its
+            own dims in the last memory, so that its word stays even longer.
+    """
+
+    kind: np.ndarray
+    ident: np.ndarray
+    operands: np.ndarray
+    stays: np.ndarray
+    once: np.ndarray
+    stage: np.ndarray
+    stage_start: np.ndarray
+    operand: np.ndarray
+    source: np.ndarray
+    target: np.ndarray
+    target_stage: np.ndarray
+    per_mac: np.ndarray
+    fixed: np.ndarray
+
+
+class Options(NamedTuple):
+    """A table of options: what one dim can be in one stage.
+
+    Attributes:
+        counts: int64[rows, 4], instances along the stage's axes.
+        sizes: int64[rows, 3], tile sizes at the stage's places.
+        covers: int64[rows], what the stage and those inside cover of the dim.
+        terms: float64[rows, terms], factors of what the stage moves, at least.
+        pieces: int64[rows, 6], sizes by which inputs are cut along an image axis.
+        skip: int64[rows], the next row with another count on the first axis, or the second.
+    """
+
+    counts: np.ndarray
+    sizes: np.ndarray
+    covers: np.ndarray
+    terms: np.ndarray
+    pieces: np.ndarray
+    skip: np.ndarray
+
+
+class Costs(NamedTuple):
+    """What the terms of a stage cost, at least: linear in products of the dims' terms.
+
+    Attributes:
+        energy: float64[stages, terms].
+        energy_constant: float64[1].
+        ports: float64[stages, 3 x memories, terms], cycles of every memory's reads, writes, both.
+        ports_constant: float64[3 x memories].
+        compute: float64[stages, terms], cycles in which the array waits for first tiles, or for what is single-buffered.
+        latency: float64[1], cycles.
+        instances: float64[stages], instances of all axes outside a stage.
+    """
+
+    energy: np.ndarray
+    energy_constant: np.ndarray
+    ports: np.ndarray
+    ports_constant: np.ndarray
+    compute: np.ndarray
+    latency: np.ndarray
+    instances: np.ndarray
+
+
+class Space(NamedTuple):
+    """Workspace of one skeleton's search.
+
+    Attributes:
+        options: The table of options.
+        start: int64[stages, 8], first row of a dim's options.
+        number: int64[stages, 8], how many there are.
+        order: int64[stages, 8], dims in the order in which a stage decides them, then -1.
+        floor: float64[stages, 9, levels, levels, terms], least product of the terms of the dims from a position on, by what is
+            left of the stage's first two axes.
+        level: int64[stages, 2, largest axis + 1], index of what is left of an axis.
+        pixels: int64[2, outputs + 1, taps + 1], pixels along an image axis at least, by the sizes of pieces.
+        pixels_outputs: int64[2, outputs + 1], the same for the best size of pieces of taps.
+        pixels_taps: int64[2, taps + 1], the same for the best size of pieces of outputs.
+        pixels_least: int64[2].
+        outer_energy: float64[stages], energy that the stages outside take at least.
+        outer_ports: float64[stages, 3 x memories], cycles of every port that the stages outside take at least.
+        layouts: int64[stages, 8, 4].
+    """
+
+    options: Options
+    start: np.ndarray
+    number: np.ndarray
+    order: np.ndarray
+    floor: np.ndarray
+    level: np.ndarray
+    pixels: np.ndarray
+    pixels_outputs: np.ndarray
+    pixels_taps: np.ndarray
+    pixels_least: np.ndarray
+    outer_energy: np.ndarray
+    outer_ports: np.ndarray
+    layouts: np.ndarray
+
+
+class State(NamedTuple):
+    """What the search has chosen so far, and the best that it has found.
+
+    Attributes:
+        row: int64[stages, 8], chosen option of every dim.
+        cover: int64[stages + 1, 8], what a stage and those inside cover.
+        iterations: int64[stages + 1, 8], iterations at least.
+        inner: int64[8, steps], sizes inside every step.
+        energy: float64[stages + 1], energy of the stages inside, at least.
+        ports: float64[stages + 1, 3 x memories], the same for port cycles.
+        compute: float64[stages + 1], the same for waiting.
+        best: float64[2], energy and cycles of the best mapping; what must be beaten.
+        best_inner: int64[8, steps], its sizes.
+        visited: int64[stages], how often every dim of a stage was decided.
+        found: int64[4], mappings that beat what was best, nodes visited, mappings evaluated, skeleton's number.
+    """
+
+    row: np.ndarray
+    cover: np.ndarray
+    iterations: np.ndarray
+    inner: np.ndarray
+    energy: np.ndarray
+    ports: np.ndarray
+    compute: np.ndarray
+    best: np.ndarray
+    best_inner: np.ndarray
+    visited: np.ndarray
+    found: np.ndarray
+
+
+class Work(NamedTuple):
+    """Workspace for exact counts.
+
+    Attributes:
+        members: int64[8, most, steps], by dim, the chains of sizes that an option of every stage stands for.
+        number: int64[8], how many there are.
+        factors: float64[8, most, transfers, quantities, limits], their factors.
+        iterations: float64[8, most], their iterations.
+        chosen: float64[8, transfers, quantities, limits].
+        pixels: float64[2, transfers, quantities].
+        option: int64[stages, 64, 7], the options that one option stands for: counts, then sizes.
+        options: int64[stages], how many there are.
+        inner: int64[8, steps].
+        flags: bool[steps + 1].
+        keyed: bool[steps + 1].
+        sizes: int64[steps + 3].
+        times: float64[steps + 3].
+        runs: int64[6, 2, largest dim + 2].
+        pairs: int64[2, outputs x taps + 2].
+        value: float64[quantities + 2].
+        reads: float64[memories].
+        writes: float64[memories].
+        uneven_cuts: bool[2, outputs + 1], whether a cut between two outputs fetches fewer pixels again than others.
+    """
+
+    members: np.ndarray
+    number: np.ndarray
+    factors: np.ndarray
+    iterations: np.ndarray
+    chosen: np.ndarray
+    pixels: np.ndarray
+    option: np.ndarray
+    options: np.ndarray
+    inner: np.ndarray
+    flags: np.ndarray
+    keyed: np.ndarray
+    sizes: np.ndarray
+    times: np.ndarray
+    runs: np.ndarray
+    pairs: np.ndarray
+    value: np.ndarray
+    reads: np.ndarray
+    writes: np.ndarray
+    uneven_cuts: np.ndarray

@@ -1,0 +1,1985 @@
+"""Numba kernels of the optimal mapper.
+
+Part 1 counts what one mapping moves, exactly, as products over dims: the twin of ``accelsim.engine.closed_form``.
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+N, G, K, C, P, Q, R, S = range(8)
+W, I, O = range(3)  # noqa: E741 - the field's names of the operands
+
+USES = np.array(
+    [[0, 1, 1, 1, 0, 0, 1, 1], [1, 1, 0, 1, 1, 1, 1, 1], [1, 1, 1, 0, 1, 1, 0, 0]],
+    dtype=np.int64,
+)
+"""Whether a dim's index decides which word of the operand a MAC touches."""
+
+FREE_OF = np.array([W, -1, I, O, W, W, O, O], dtype=np.int64)
+"""The operand that a dim does not change, or -1."""
+
+READ, WRITE, BOTH = range(3)
+SINGLE, DOUBLE, ROLLING = range(3)
+SRC, TGT, SRC_BUSY, TGT_BUSY, TILE_SRC, TILE_TGT, LINK = range(7)
+"""Quantities of a transfer; from LINK on, two for every fan-out: words leaving it, words entering it."""
+
+
+@nb.njit(cache=True)
+def count_and_sum(size, inner, flags, depth, sizes, times):
+    """Return how many pieces the flagged cuts leave of a run, and the sum of their sizes.
+
+    An unflagged cut goes to its first piece only. ``sizes`` and ``times`` are workspaces, modified in place.
+    """
+    sizes[0], times[0] = size, 1.0
+    n = 1
+    for index in range(depth):
+        step = inner[index]
+        if flags[index]:
+            whole = 0.0
+            kept = 0
+            for j in range(n):
+                pieces = sizes[j] // step
+                rest = sizes[j] - pieces * step
+                weight = times[j]
+                whole += weight * pieces
+                if rest > 0:
+                    sizes[kept], times[kept] = rest, weight
+                    kept += 1
+            if whole > 0:
+                sizes[kept], times[kept] = step, whole
+                kept += 1
+            n = kept
+        else:
+            for j in range(n):
+                sizes[j] = min(sizes[j], step)
+    count = 0.0
+    total = 0.0
+    for j in range(n):
+        count += times[j]
+        total += times[j] * sizes[j]
+    return count, total
+
+
+@nb.njit(cache=True)
+def quantities(fanouts):
+    """Return the number of quantities of a transfer."""
+    return LINK + 2 * fanouts
+
+
+@nb.njit(cache=True)
+def seen_from(quantity, transfer, skeleton, machine):
+    """Return (step from which axes are seen from outside, or -1 if the quantity does not exist; busiest; one visit)."""
+    source, target = skeleton.source[transfer], skeleton.target[transfer]
+    if quantity < LINK:
+        inside = quantity == TGT or quantity == TGT_BUSY or quantity == TILE_TGT
+        return (target if inside else source), quantity >= SRC_BUSY, quantity >= TILE_SRC
+    fanout = (quantity - LINK) // 2
+    if machine.link_energy[fanout] == 0.0:
+        return -1, False, False
+    first = -1
+    last = -1
+    for step in range(source, target):
+        if skeleton.kind[step] == 1 and machine.axis_fanout[skeleton.ident[step]] == fanout:
+            last = step
+            if first < 0:
+                first = step
+    if first < 0:
+        return -1, False, False
+    return (last + 1 if (quantity - LINK) % 2 == 0 else first), False, False
+
+
+@nb.njit(cache=True)
+def set_flags(flags, keyed, used, limit, shared_from, busiest, once, transfer, skeleton, machine):
+    """Set which cuts outside the target count for a dim, and which part windows that would else be one."""
+    target = skeleton.target[transfer]
+    operand = skeleton.operand[transfer]
+    zone = 0
+    for step in range(target):
+        if skeleton.kind[step] == 0:
+            flags[step] = not once and (used or zone < limit)
+            keyed[step] = flags[step]
+            zone += 1
+        elif step < shared_from:
+            flags[step] = not busiest
+            keyed[step] = True
+        else:
+            shared = operand == O or (machine.axis_shares[skeleton.ident[step]] >> operand) & 1 == 1
+            flags[step] = used or not shared
+            keyed[step] = flags[step] and not (operand != O and shared)
+    return zone
+
+
+@nb.njit(cache=True)
+def dim_factors(dim, size, inner, skeleton, machine, out, flags, keyed, sizes, times):
+    """Write a dim's factor of every quantity of every transfer.
+
+    Args:
+        dim: The dim.
+        size: Its bound.
+        inner: int64[steps], sizes inside every step.
+        skeleton: The skeleton.
+        machine: The machine.
+        out: float64[transfers, quantities, limits], modified in place. A limit is the number of zones, from the
+            outermost in, whose loops count if the operand does not depend on the dim.
+        flags: bool[steps], workspace.
+        keyed: bool[steps], workspace.
+        sizes: int64[steps + 2], workspace.
+        times: float64[steps + 2], workspace.
+    """
+    for transfer in range(len(skeleton.operand)):
+        operand = skeleton.operand[transfer]
+        used = USES[operand, dim] == 1
+        window = operand == I and dim >= P
+        for quantity in range(out.shape[1]):
+            shared_from, busiest, once = seen_from(quantity, transfer, skeleton, machine)
+            if shared_from < 0 or window:
+                out[transfer, quantity, :] = 1.0
+                continue
+            limit = 0
+            while True:
+                zones = set_flags(flags, keyed, used, limit, shared_from, busiest, once, transfer, skeleton, machine)
+                count, total = count_and_sum(size, inner, flags, skeleton.target[transfer], sizes, times)
+                if used or once:
+                    out[transfer, quantity, :] = total if used else count
+                    break
+                out[transfer, quantity, limit] = count
+                limit += 1
+                if limit > zones:
+                    break
+
+
+@nb.njit(cache=True)
+def runs(size, inner, flags, keyed, depth, start, length, group):
+    """Write the runs that the flagged cuts leave: start, length, and a number that keyed cuts tell apart.
+
+    ``start``, ``length`` and ``group`` are int64[2, at least size], modified in place; returns (row, number of runs).
+    """
+    row = 0
+    start[0, 0], length[0, 0], group[0, 0] = 0, size, 0
+    n = 1
+    most = size
+    for index in range(depth):
+        step = inner[index]
+        if step >= most:
+            continue
+        bound = -(-most // step)
+        most = step
+        other = 1 - row
+        m = 0
+        for j in range(n):
+            last = length[row, j] if flags[index] else 1
+            for offset in range(0, last, step):
+                start[other, m] = start[row, j] + offset
+                length[other, m] = min(step, length[row, j] - offset)
+                group[other, m] = group[row, j] * bound + offset // step if keyed[index] else group[row, j]
+                m += 1
+        n = m
+        row = other
+    return row, n
+
+
+@nb.njit(cache=True)
+def clip_span(run, outputs, tap, taps, window):
+    """Return the half-open interval of stored pixels that a run of outputs and a run of taps touches."""
+    first = run * window[0] - window[2] + tap * window[1]
+    last = first + (outputs - 1) * window[0] + (taps - 1) * window[1]
+    low = max(first, 0)
+    return low, max(low, min(last + 1, window[3]))
+
+
+@nb.njit(cache=True)
+def sort_by_group(start, length, group, n):
+    """Sort runs by group, then start, in place; they come nearly sorted."""
+    for i in range(1, n):
+        a, b, c = start[i], length[i], group[i]
+        j = i - 1
+        while j >= 0 and (group[j] > c or (group[j] == c and start[j] > a)):
+            start[j + 1], length[j + 1], group[j + 1] = start[j], length[j], group[j]
+            j -= 1
+        start[j + 1], length[j + 1], group[j + 1] = a, b, c
+
+
+@nb.njit(cache=True)
+def window_words(outputs, taps, inner_outputs, inner_taps, window, flags, keyed, depth, space, pairs):
+    """Return the pixels along one image axis: unions of pieces that no keyed cut parts, summed.
+
+    Args:
+        outputs: Bound of the output dim.
+        taps: Bound of the filter dim.
+        inner_outputs: int64[steps], its sizes.
+        inner_taps: int64[steps], its sizes.
+        window: int64[4], stride, dilation, padding, stored pixels.
+        flags: bool[steps].
+        keyed: bool[steps].
+        depth: Number of cuts.
+        space: int64[6, 2, length], workspace.
+        pairs: int64[2, length], workspace.
+    """
+    row_o, n_o = runs(outputs, inner_outputs, flags, keyed, depth, space[0], space[1], space[2])
+    row_t, n_t = runs(taps, inner_taps, flags, keyed, depth, space[3], space[4], space[5])
+    so, lo, go = space[0, row_o], space[1, row_o], space[2, row_o]
+    st, lt, gt = space[3, row_t], space[4, row_t], space[5, row_t]
+    parted = True
+    for index in range(depth):
+        if flags[index] and not keyed[index]:
+            parted = False
+    total = 0
+    if parted:
+        for j in range(n_t):
+            for i in range(n_o):
+                low, high = clip_span(so[i], lo[i], st[j], lt[j], window)
+                total += high - low
+        return total
+    sort_by_group(so, lo, go, n_o)
+    sort_by_group(st, lt, gt, n_t)
+    first_o = 0
+    while first_o < n_o:
+        end_o = first_o
+        while end_o < n_o and go[end_o] == go[first_o]:
+            end_o += 1
+        first_t = 0
+        while first_t < n_t:
+            end_t = first_t
+            while end_t < n_t and gt[end_t] == gt[first_t]:
+                end_t += 1
+            n = 0
+            for i in range(first_o, end_o):
+                for j in range(first_t, end_t):
+                    low, high = clip_span(so[i], lo[i], st[j], lt[j], window)
+                    k = n - 1
+                    while k >= 0 and pairs[0, k] > low:
+                        pairs[0, k + 1], pairs[1, k + 1] = pairs[0, k], pairs[1, k]
+                        k -= 1
+                    pairs[0, k + 1], pairs[1, k + 1] = low, high
+                    n += 1
+            end = 0
+            for k in range(n):
+                total += max(0, pairs[1, k] - max(pairs[0, k], end))
+                end = max(end, pairs[1, k])
+            first_t = end_t
+        first_o = end_o
+    return total
+
+
+@nb.njit(cache=True)
+def window_factors(axis, dims, inner, window, skeleton, machine, out, flags, keyed, space, pairs):
+    """Write the inputs' factor along one image axis of every quantity of every transfer of the inputs.
+
+    Args:
+        axis: 0 for P and R, 1 for Q and S.
+        dims: int64[8].
+        inner: int64[8, steps].
+        window: int64[2, 4].
+        skeleton: The skeleton.
+        machine: The machine.
+        out: float64[transfers, quantities], modified in place; 1 for other operands.
+        flags: Workspace as of ``dim_factors``.
+        keyed: The same.
+        space: Workspace as of ``window_words``.
+        pairs: The same.
+    """
+    for transfer in range(len(skeleton.operand)):
+        for quantity in range(out.shape[1]):
+            out[transfer, quantity] = 1.0
+            if skeleton.operand[transfer] != I:
+                continue
+            shared_from, busiest, once = seen_from(quantity, transfer, skeleton, machine)
+            if shared_from < 0:
+                continue
+            set_flags(flags, keyed, True, 0, shared_from, busiest, once, transfer, skeleton, machine)
+            out[transfer, quantity] = window_words(
+                dims[P + axis],
+                dims[R + axis],
+                inner[P + axis],
+                inner[R + axis],
+                window[axis],
+                flags,
+                keyed,
+                skeleton.target[transfer],
+                space,
+                pairs,
+            )
+
+
+@nb.njit(cache=True)
+def dim_iterations(size, inner, skeleton, flags, sizes, times):
+    """Return the iterations along a dim of the fullest PE."""
+    for step in range(len(skeleton.kind)):
+        flags[step] = skeleton.kind[step] == 0
+    count, _ = count_and_sum(size, inner, flags, len(skeleton.kind), sizes, times)
+    return count
+
+
+@nb.njit(cache=True)
+def counted_zones(transfer, loops, skeleton):
+    """Return how many zones count, from the outermost in, for dims that the operand does not depend on.
+
+    ``loops`` is bool[steps, 3]: whether a zone has a loop over a dim that the operand depends on.
+    """
+    zones = 0
+    for step in range(skeleton.target[transfer]):
+        zones += skeleton.kind[step] == 0
+    if skeleton.per_mac[transfer]:
+        return zones
+    operand = skeleton.operand[transfer]
+    for step in range(skeleton.target[transfer] - 1, -1, -1):
+        if skeleton.kind[step] == 1:
+            continue
+        zones -= 1
+        if loops[step, operand]:
+            return zones if skeleton.stays[step] == operand else zones + 1
+    return 0
+
+
+@nb.njit(cache=True)
+def rate(memory, kind, machine):
+    """Return the words per cycle of a memory's reads or writes."""
+    return min(machine.rates[memory, kind], machine.rates[memory, BOTH])
+
+
+@nb.njit(cache=True)
+def port_cycles(reads, writes, memory, machine):
+    """Return the cycles that a memory's ports need."""
+    rates = machine.rates[memory]
+    return max(reads / rates[READ], writes / rates[WRITE], (reads + writes) / rates[BOTH])
+
+
+@nb.njit(cache=True)
+def transfer_cycles(source_words, target_words, up, source, target, width, machine):
+    """Return the time of a transfer at the slower of its two ends."""
+    outer = rate(source, WRITE if up else READ, machine)
+    inner = rate(target, READ if up else WRITE, machine)
+    return max(source_words * width / outer, target_words * width / inner)
+
+
+@nb.njit(cache=True)
+def adder_cycles(inner, dims, skeleton, machine):
+    """Return the depth of the adders along the axes that reduce."""
+    depth = 0.0
+    for step in range(1, len(skeleton.kind)):
+        if skeleton.kind[step] == 0:
+            continue
+        count = 1
+        for dim in range(8):
+            if USES[O, dim] == 0:
+                count *= -(-inner[dim, step - 1] // inner[dim, step])
+        if machine.axis_chain[skeleton.ident[step]]:
+            depth += count - 1
+        else:
+            rest = count - 1
+            while rest > 0:
+                depth += 1
+                rest >>= 1
+    return depth
+
+
+@nb.njit(cache=True)
+def combine(inner, dims, factors, pixels, iterations, skeleton, machine, value, reads, writes):
+    """Return (energy, cycles) of a mapping from the factors of its dims.
+
+    Args:
+        inner: int64[8, steps], sizes inside every step.
+        dims: int64[8].
+        factors: float64[8, transfers, quantities, limits].
+        pixels: float64[2, transfers, quantities].
+        iterations: Iterations of the fullest PE.
+        skeleton: The skeleton.
+        machine: The machine.
+        value: float64[quantities + 2], workspace.
+        reads: float64[memories], workspace.
+        writes: float64[memories], workspace.
+    """
+    steps = len(skeleton.kind)
+    loops = np.zeros((steps, 3), dtype=np.bool_)
+    for step in range(steps):
+        if skeleton.kind[step] == 1:
+            continue
+        for dim in range(8):
+            outer = dims[dim] if step == 0 else inner[dim, step - 1]
+            if inner[dim, step] < outer:
+                for operand in range(3):
+                    if USES[operand, dim]:
+                        loops[step, operand] = True
+    reads[:] = 0.0
+    writes[:] = 0.0
+    macs = 1.0
+    for dim in range(8):
+        macs *= dims[dim]
+    energy = macs * machine.mac_energy[0]
+    fill = 0.0
+    stop = 0.0
+    feeding = 0
+    taking = 0
+    for transfer in range(len(skeleton.operand)):
+        operand = skeleton.operand[transfer]
+        source = skeleton.ident[skeleton.source[transfer]]
+        at_mac = skeleton.target[transfer] == steps
+        target = -1 if at_mac else skeleton.ident[skeleton.target[transfer]]
+        width = machine.width[operand]
+        up = operand == O
+        limit = counted_zones(transfer, loops, skeleton)
+        for quantity in range(factors.shape[2]):
+            words = pixels[0, transfer, quantity] * pixels[1, transfer, quantity]
+            for dim in range(8):
+                words *= factors[dim, transfer, quantity, limit]
+            value[quantity] = words
+        back = 0.0
+        back_source = 0.0
+        back_target = 0.0
+        if up:
+            first, first_source, first_target = 1.0, 1.0, 1.0
+            for dim in range(8):
+                first *= factors[dim, transfer, SRC, 0]
+                first_source *= factors[dim, transfer, SRC_BUSY, 0]
+                first_target *= factors[dim, transfer, TGT_BUSY, 0]
+            back = value[SRC] - first
+            back_source = value[SRC_BUSY] - first_source
+            back_target = value[TGT_BUSY] - first_target
+        for fanout in range(len(machine.link_energy)):
+            if seen_from(LINK + 2 * fanout, transfer, skeleton, machine)[0] >= 0:
+                leaving, entering = value[LINK + 2 * fanout], value[LINK + 2 * fanout + 1]
+                links = leaving - entering if machine.forward[fanout] else leaving + back
+                energy += links * width * machine.link_energy[fanout]
+        if up:
+            taking |= 1 << source
+            energy += width * (value[SRC] * machine.write_energy[source] + back * machine.read_energy[source])
+            reads[source] += width * back_source
+            writes[source] += width * value[SRC_BUSY]
+        else:
+            feeding |= 1 << source
+            energy += width * value[SRC] * machine.read_energy[source]
+            reads[source] += width * value[SRC_BUSY]
+        if at_mac:
+            continue
+        if up:
+            energy += width * (value[TGT] * machine.read_energy[target] + back * machine.write_energy[target])
+            reads[target] += width * value[TGT_BUSY]
+            writes[target] += width * back_target
+        else:
+            energy += width * value[TGT] * machine.write_energy[target]
+            writes[target] += width * value[TGT_BUSY]
+        if machine.buffering[target] == DOUBLE:
+            fill += transfer_cycles(value[TILE_SRC], value[TILE_TGT], up, source, target, width, machine)
+        elif machine.buffering[target] == SINGLE:
+            stop += transfer_cycles(value[SRC_BUSY], value[TGT_BUSY], up, source, target, width, machine)
+            stop += transfer_cycles(back_source, back_target, False, source, target, width, machine)
+    latency = 0.0
+    busy = 0.0
+    for memory in range(len(reads)):
+        latency += machine.latency[memory] * (((feeding >> memory) & 1) + ((taking >> memory) & 1))
+        busy = max(busy, port_cycles(reads[memory], writes[memory], memory, machine))
+    compute = latency + fill + iterations + stop + adder_cycles(inner, dims, skeleton, machine)
+    return energy, max(compute, latency + busy)
+
+
+# Part 2: bounds. A stage decides the sizes at the places of one memory and the unrollings above it, given the stages
+# inside it. An option is one dim's choice. Its terms bound, from below and for whatever is chosen outside, the dim's
+# factor of what the stage moves.
+
+T_SRC, T_TGT, T_MAC_SRC, T_MAC_TGT, T_TILE_SRC, T_TILE_TGT, T_PASS = 0, 3, 6, 9, 12, 15, 18
+T_ITER = 21
+TERMS = 22
+"""Terms of an option: by operand, words leaving the outer and entering the inner place, the same for the MAC, words of
+one visit at both ends, words of what one pass over the array covers; iterations of the fullest PE."""
+
+MAX_AXES = 4
+MAX_PLACES = 3
+
+
+@nb.njit(cache=True)
+def ceil_div(a, b):
+    """Return a / b rounded up, for positive integers."""
+    return -(-a // b)
+
+
+@nb.njit(cache=True)
+def window_bounds(dims, window, axis):
+    """Return what one image axis costs at least, by the sizes of the pieces of outputs and taps.
+
+    Cutting a run of outputs between x - 1 and x fetches the pixels again that windows on both sides touch. All cuts cost
+    the same, except those near the padding, which may cost less. Cutting the taps makes a run of its own of every part.
+    Where windows do not touch each other, only the pixels that a filter touches are sure.
+
+    Returns:
+        int64[outputs + 1, taps + 1]: pixels, over all pieces, for pieces of at most that many outputs and taps.
+        int64: pixels touched at least by one tap.
+    """
+    outputs, taps = dims[P + axis], dims[R + axis]
+    stride, dilation, pad, size = window[axis, 0], window[axis, 1], window[axis, 2], window[axis, 3]
+    table = np.zeros((outputs + 1, taps + 1), dtype=np.int64)
+    seen = np.zeros(size + 1, dtype=np.bool_)
+    for output in range(outputs):
+        for tap in range(taps):
+            pixel = output * stride - pad + tap * dilation
+            if 0 <= pixel < size:
+                seen[pixel] = True
+    touched = 0
+    for pixel in range(size):
+        touched += seen[pixel]
+    best = np.zeros((outputs + 1, taps + 1), dtype=np.int64)  # by number of cuts, taps so far
+    for part in range(1, taps + 1):
+        # best[cuts, end]: cheapest way to cover taps [0, end) by parts of at most ``part`` taps
+        for cuts in range(outputs):
+            best[cuts, 0] = 0
+        for end in range(1, taps + 1):
+            for cuts in range(outputs):
+                best[cuts, end] = 2**60
+            for length in range(1, min(part, end) + 1):
+                low, high = clip_span(0, outputs, end - length, length, window[axis])
+                again = (length - 1) * dilation + 1 - stride
+                cheap = 0
+                if again > 0:
+                    first = (end - length) * dilation - pad
+                    for x in range(1, outputs):
+                        if x * stride + first < 0 or (x - 1) * stride + first + (length - 1) * dilation + 1 > size:
+                            cheap += 1
+                for cuts in range(outputs):
+                    words = high - low + max(0, cuts - cheap) * max(0, again)
+                    best[cuts, end] = min(best[cuts, end], best[cuts, end - length] + words)
+        for piece in range(1, outputs + 1):
+            table[piece, part] = max(touched, best[ceil_div(outputs, piece) - 1, taps])
+        if (part - 1) * dilation + 1 < stride:
+            for piece in range(1, outputs + 1):
+                table[piece, part] = touched
+    if dilation > 1 or (taps - 1) * dilation + 1 < stride:
+        table[1:, 1:] = touched
+    return table, touched
+
+
+@nb.njit(cache=True)
+def stage_layout(stage, skeleton, machine, layout):
+    """Describe a stage: its axes and places, and what is moved into them.
+
+    ``layout`` is int64[8, 4], modified in place: rows are 0 axes (steps, then -1), 1 places (the same), 2 by operand the
+    transfer into this stage or -1, 3 by operand the index of its place, 4 by operand whether the loops outside
+    that do not change its tile may be free, 5 by operand the transfer to the MAC or -1, 6 how many axes, places, and
+    whether it is the last stage, 7 by operand whether the MAC's word stays while the last zone's loops run.
+    """
+    layout[:] = -1
+    first, end = skeleton.stage_start[stage], skeleton.stage_start[stage + 1]
+    axes = 0
+    places = 0
+    for step in range(first, end):
+        if skeleton.kind[step] == 1:
+            layout[0, axes] = step
+            axes += 1
+        else:
+            layout[1, places] = step
+            places += 1
+    last = stage + 2 == len(skeleton.stage_start)
+    layout[6, 0], layout[6, 1], layout[6, 2] = axes, places, last
+    before = first - 1
+    while skeleton.kind[before] == 1:
+        before -= 1
+    final = len(skeleton.kind) - 1
+    while skeleton.kind[final] == 1:
+        final -= 1
+    for transfer in range(len(skeleton.operand)):
+        operand, target = skeleton.operand[transfer], skeleton.target[transfer]
+        if target == len(skeleton.kind):
+            if last:
+                layout[5, operand] = transfer
+                layout[7, operand] = skeleton.stays[final] == operand
+        elif first <= target < end:
+            layout[2, operand] = transfer
+            for place in range(places):
+                if layout[1, place] == target:
+                    layout[3, operand] = place
+            layout[4, operand] = skeleton.stays[before] == operand and layout[3, operand] == 0
+
+
+@nb.njit(cache=True)
+def shared_count(operand, counts, layout, skeleton, machine, inside_of):
+    """Return over how many instances of a stage's axes one word of an operand is shared."""
+    shared = 1
+    for axis in range(layout[6, 0]):
+        step = layout[0, axis]
+        if step > inside_of and (operand == O or (machine.axis_shares[skeleton.ident[step]] >> operand) & 1):
+            shared *= counts[axis]
+    return shared
+
+
+@nb.njit(cache=True)
+def fill_terms(dim, size, counts, sizes, iterations, layout, skeleton, machine, terms, pieces):
+    """Write the terms of an option.
+
+    Args:
+        dim: The dim.
+        size: Its bound.
+        counts: int64[MAX_AXES], instances along every axis of the stage.
+        sizes: int64[MAX_PLACES], tile sizes at the stage's places.
+        iterations: Iterations that the option leaves at least.
+        layout: Of the stage.
+        skeleton: The skeleton.
+        machine: The machine.
+        terms: float64[TERMS], modified in place.
+        pieces: int64[6], sizes by which inputs are cut along an image axis, in the order of the terms; modified in place.
+    """
+    axes, places = layout[6, 0], layout[6, 1]
+    spread = 1
+    for axis in range(axes):
+        spread *= counts[axis]
+    outermost = sizes[0] if places > 0 else 1
+    whole_pass = min(size, spread * outermost)
+    terms[:] = 1.0
+    pieces[:] = 1
+    terms[T_ITER] = iterations
+    for operand in range(3):
+        used = USES[operand, dim] == 1
+        window = operand == I and dim >= P
+        transfer = layout[2, operand]
+        if transfer >= 0:
+            own = sizes[layout[3, operand]]
+            shared = shared_count(operand, counts, layout, skeleton, machine, -1)
+            if window:
+                pieces[0], pieces[1] = min(size, own * shared), own
+                pieces[4], pieces[5] = (min(size, own * shared) if layout[3, operand] == 0 else own), own
+            elif used:
+                if layout[3, operand] == 0:
+                    terms[T_TILE_SRC + operand] = whole_pass
+                else:
+                    terms[T_TILE_SRC + operand] = max(own, (whole_pass // outermost) * own)
+                terms[T_TILE_TGT + operand] = own
+            else:
+                arriving = ceil_div(whole_pass, own) if layout[4, operand] else ceil_div(size, own)
+                terms[T_TGT + operand] = arriving
+                terms[T_SRC + operand] = ceil_div(arriving, shared)
+                terms[T_TILE_SRC + operand] = max(1, min(spread, size) // shared)
+        if used and not window:
+            terms[T_PASS + operand] = whole_pass
+        transfer = layout[5, operand]
+        if transfer < 0:
+            continue
+        shared = shared_count(operand, counts, layout, skeleton, machine, skeleton.source[transfer])
+        if window:
+            pieces[2], pieces[3] = min(size, shared), 1
+        elif not used:
+            arriving = size
+            if not skeleton.per_mac[transfer] and layout[7, operand]:
+                if places == 0:
+                    arriving = min(spread, size)
+                elif skeleton.fixed[0] and (places > 1 or layout[4, operand]):
+                    arriving = ceil_div(whole_pass, outermost)
+                else:
+                    arriving = ceil_div(size, sizes[places - 1])
+            terms[T_MAC_TGT + operand] = arriving
+            terms[T_MAC_SRC + operand] = ceil_div(arriving, shared)
+
+
+@nb.njit(cache=True)
+def last_iterations(size, spread, own):
+    """Return the iterations of the fullest PE if passes of ``spread`` runs of ``own`` cover ``size``, at least."""
+    cover = spread * own
+    return (size // cover) * own + min(own, size % cover)
+
+
+@nb.njit(cache=True)
+def redundant(dim, size, counts, own, change, inner_iterations, layout, skeleton, machine):
+    """Return whether an option with one instance less (or a tile smaller by one) does no worse in any term.
+
+    ``change`` is the axis whose count would be less, or -1 for the tile.
+    """
+    spread = 1
+    for axis in range(layout[6, 0]):
+        spread *= counts[axis]
+    exact = layout[6, 2] == 1 and layout[6, 1] > 0
+    smaller = own - (change < 0)
+    pieces, fewer = ceil_div(size, own), ceil_div(size, smaller)
+    if fewer > pieces:
+        return False
+    less = spread if change < 0 else spread // counts[change] * (counts[change] - 1)
+    if exact:
+        if last_iterations(size, less, smaller) > last_iterations(size, spread, own):
+            return False
+    elif ceil_div(inner_iterations, less) > ceil_div(inner_iterations, spread):
+        return False
+    for operand in range(3):
+        shared = shared_count(operand, counts, layout, skeleton, machine, -1)
+        before = shared
+        if change >= 0:
+            step = layout[0, change]
+            if operand == O or (machine.axis_shares[skeleton.ident[step]] >> operand) & 1:
+                before = shared // counts[change] * (counts[change] - 1)
+        if ceil_div(pieces, before) > ceil_div(pieces, shared):
+            return False
+    return True
+
+
+@nb.njit(cache=True)
+def own_words(operand, sizes, window):
+    """Return the words that a tile of an operand needs room for; ``sizes`` is int64[8]."""
+    words = 1.0
+    for dim in range(8):
+        if USES[operand, dim] and not (operand == I and dim >= P):
+            words *= sizes[dim]
+    if operand == I:
+        for axis in range(2):
+            span = (sizes[P + axis] - 1) * window[axis, 0] + (sizes[R + axis] - 1) * window[axis, 1] + 1
+            words *= min(window[axis, 3], span)
+    return words
+
+
+@nb.njit(cache=True)
+def fits_alone(dim, sizes, least, memory, lay, layout, machine, tile, roomy):
+    """Return whether tiles of these sizes along one dim, and the least along the others, fit the memory.
+
+    With ``roomy``, every tile takes its words once, however it is buffered.
+    """
+    total = 0.0
+    for operand in range(3):
+        if layout[2, operand] < 0:
+            continue
+        whole = True
+        for other in range(8):
+            tile[other] = sizes[layout[3, operand]] if other == dim else least[other]
+            if USES[operand, other] and other == dim and tile[other] < lay.dims[other]:
+                whole = False
+        room = 1 if whole or roomy else machine.room[memory]
+        words = own_words(operand, tile, lay.window) * machine.width[operand] * room
+        total += words
+        if words > machine.operand_words[memory, operand]:
+            return False
+    return total <= machine.words[memory]
+
+
+@nb.njit(cache=True)
+def place_roles(dim, layout):
+    """Return (last place that has the size chosen for the operand that the dim is free of, place of the inputs or -1).
+
+    Operands placed further in depend on the dim and gain nothing from a larger tile along it; only inputs may, along
+    the image's axes, where pieces overlap.
+    """
+    free = FREE_OF[dim]
+    if free < 0 or layout[6, 1] == 0:
+        return -1, -1
+    own = layout[3, free] if layout[2, free] >= 0 else layout[6, 1] - 1
+    pixels = layout[3, I] if dim >= P and layout[2, I] >= 0 else -1
+    return own, pixels
+
+
+@nb.njit(cache=True)
+def set_sizes(sizes, own, pixels, low, own_place, pixel_place, places):
+    """Set the tile sizes at a stage's places: ``own`` out to its place, ``pixels`` where inputs differ, else the least."""
+    for place in range(places):
+        size = own if place <= own_place else low
+        if place <= pixel_place:
+            size = max(size, pixels)
+        sizes[place] = size
+
+
+@nb.njit(cache=True)
+def next_size(current, size, every):
+    """Return the next larger tile size: the next integer, or the least that changes how many pieces there are."""
+    if every:
+        return current + 1
+    pieces = ceil_div(size, current)
+    return size + 1 if pieces <= 1 else ceil_div(size, pieces - 1)
+
+
+@nb.njit(cache=True)
+def wasteful(dim, size, counts, own, low, iterations, layout, skeleton, machine):
+    """Return whether one instance less on some axis, or a tile smaller by one, does no worse in any term."""
+    spread = 1
+    for axis in range(layout[6, 0]):
+        spread *= counts[axis]
+    taps = dim >= R
+    for axis in range(layout[6, 0]):
+        if counts[axis] == 1:
+            continue
+        if spread // counts[axis] * (counts[axis] - 1) * own >= size:
+            return True
+        if not taps and redundant(dim, size, counts, own, axis, iterations, layout, skeleton, machine):
+            return True
+    if own == low or layout[6, 2] == 0:
+        return False
+    if spread * (own - 1) >= size:
+        return True
+    return not taps and redundant(dim, size, counts, own, -1, iterations, layout, skeleton, machine)
+
+
+@nb.njit(cache=True)
+def options_of(dim, stage, least, iterations, lay, skeleton, machine, layout, start, options, count_only):
+    """Write the options of a dim in a stage, from row ``start`` on, and return how many there are.
+
+    Args:
+        dim: The dim.
+        stage: The stage.
+        least: int64[8], what the stages inside cover of every dim.
+        iterations: int64[8], iterations that they leave, at least.
+        lay: The layer.
+        skeleton: The skeleton.
+        machine: The machine.
+        layout: Of the stage.
+        start: First row to write.
+        options: The table.
+        count_only: Whether nothing is to be written.
+    """
+    size, low = lay.dims[dim], least[dim]
+    axes, places, last = layout[6, 0], layout[6, 1], layout[6, 2] == 1
+    own_place, pixel_place = place_roles(dim, layout)
+    kernel = lay.dims[dim + 2] if P <= dim < R else lay.dims[dim]
+    two = dim >= P and kernel > 1 and pixel_place >= 0 and pixel_place != own_place
+    every = last or dim >= R
+    memory = skeleton.ident[layout[1, 0]] if places > 0 else 0
+    most = np.ones(MAX_AXES, dtype=np.int64)
+    combinations = 1
+    for axis in range(axes):
+        number = skeleton.ident[layout[0, axis]]
+        if (machine.axis_dims[number] >> dim) & 1 and machine.axis_most[number] > 0:
+            most[axis] = min(machine.axis_size[number], size)
+        combinations *= most[axis]
+    counts = np.ones(MAX_AXES, dtype=np.int64)
+    sizes = np.ones(MAX_PLACES, dtype=np.int64)
+    tile = np.ones(8, dtype=np.int64)
+    n = 0
+    for number in range(combinations):
+        rest = number
+        spread = 1
+        for axis in range(axes - 1, -1, -1):
+            counts[axis] = 1 + rest % most[axis]
+            rest //= most[axis]
+            spread *= counts[axis]
+        own = low
+        while own <= size:
+            if spread > 1 and not fits_spread(size, low, counts, axes):
+                break
+            if not wasteful(dim, size, counts, own, low, iterations[dim], layout, skeleton, machine):
+                pixels = low
+                ever = False
+                while pixels <= size:
+                    outside = pixel_place < own_place
+                    if two and outside and pixels < own:
+                        pixels = own
+                        continue
+                    if two and not outside and pixels > own:
+                        break
+                    set_sizes(sizes, own, pixels, low, own_place, pixel_place if two else -1, places)
+                    if places > 0 and not fits_alone(dim, sizes, least, memory, lay, layout, machine, tile, True):
+                        break
+                    ever = True
+                    if places == 0 or fits_alone(dim, sizes, least, memory, lay, layout, machine, tile, False):
+                        if not count_only:
+                            row = start + n
+                            outermost = sizes[0] if places > 0 else 1
+                            options.counts[row] = counts
+                            options.sizes[row] = sizes
+                            options.covers[row] = min(size, spread * outermost)
+                            left = ceil_div(iterations[dim], spread)
+                            if last and places > 0:
+                                left = last_iterations(size, spread, outermost)
+                            fill_terms(
+                                dim, size, counts, sizes, left, layout, skeleton, machine,
+                                options.terms[row], options.pieces[row],
+                            )  # fmt: skip
+                        n += 1
+                    if not two:
+                        break
+                    pixels = next_size(pixels, size, every)
+                if not ever:
+                    break
+            if own_place < 0:
+                break
+            own = next_size(own, size, every)
+    return n
+
+
+@nb.njit(cache=True)
+def fits_spread(size, low, counts, axes):
+    """Return whether every instance of the axes has something to do with tiles of the least size."""
+    spread = low
+    for axis in range(axes):
+        spread *= counts[axis]
+    for axis in range(axes):
+        if counts[axis] > 1 and spread // counts[axis] * (counts[axis] - 1) >= size:
+            return False
+    return True
+
+
+@nb.njit(cache=True)
+def axes_between(operand, first, end, skeleton, machine):
+    """Return over how many instances of the axes in a range of steps a word of the operand could be shared."""
+    count = 1.0
+    for step in range(first, end):
+        if skeleton.kind[step] == 1:
+            axis = skeleton.ident[step]
+            if operand == O or (machine.axis_shares[axis] >> operand) & 1:
+                count *= machine.axis_size[axis]
+    return count
+
+
+@nb.njit(cache=True)
+def all_axes(end, skeleton, machine):
+    """Return the number of instances of all axes outside a step."""
+    count = 1.0
+    for step in range(end):
+        if skeleton.kind[step] == 1:
+            count *= machine.axis_size[skeleton.ident[step]]
+    return count
+
+
+@nb.njit(cache=True)
+def link_costs(transfer, skeleton, machine):
+    """Return (fan-outs crossed, link energy of the last, whether it forwards)."""
+    crossed = 0
+    energy = 0.0
+    forward = False
+    before = -1
+    for step in range(skeleton.source[transfer], skeleton.target[transfer]):
+        if skeleton.kind[step] == 1:
+            fanout = machine.axis_fanout[skeleton.ident[step]]
+            if fanout != before:
+                crossed += 1
+                before = fanout
+                energy = machine.link_energy[fanout]
+                forward = machine.forward[fanout] == 1
+    return crossed, energy, forward
+
+
+@nb.njit(cache=True)
+def fill_costs(lay, skeleton, machine, costs):
+    """Write what terms cost; ``costs`` comes zeroed and is modified in place."""
+    steps = len(skeleton.kind)
+    stages = len(skeleton.stage_start) - 1
+    macs = 1.0
+    for dim in range(8):
+        macs *= lay.dims[dim]
+    costs.energy_constant[0] = macs * machine.mac_energy[0]
+    feeding = 0
+    taking = 0
+    for stage in range(stages):
+        costs.instances[stage] = all_axes(skeleton.stage_start[stage], skeleton, machine)
+    for transfer in range(len(skeleton.operand)):
+        operand = skeleton.operand[transfer]
+        width = machine.width[operand]
+        up = operand == O
+        at_mac = skeleton.target[transfer] == steps
+        stage = skeleton.target_stage[transfer]
+        source = skeleton.ident[skeleton.source[transfer]]
+        target = -1 if at_mac else skeleton.ident[skeleton.target[transfer]]
+        src = (T_MAC_SRC if at_mac else T_SRC) + operand
+        tgt = (T_MAC_TGT if at_mac else T_TGT) + operand
+        words = 1.0
+        for dim in range(8):
+            if USES[operand, dim] and not (operand == I and dim >= P):
+                words *= lay.dims[dim]
+        unknown = axes_between(operand, skeleton.source[transfer], skeleton.stage_start[stage], skeleton, machine)
+        leaving = width * words / unknown
+        if up:
+            taking |= 1 << source
+        else:
+            feeding |= 1 << source
+        # energy
+        each = machine.write_energy[source] + machine.read_energy[source] if up else machine.read_energy[source]
+        if up and not at_mac:
+            each += machine.write_energy[target]
+        arriving = 0.0
+        if not at_mac:
+            arriving = machine.read_energy[target] if up else machine.write_energy[target]
+        if up:
+            first = machine.read_energy[source] + (0.0 if at_mac else machine.write_energy[target])
+            costs.energy_constant[0] -= width * words * first
+        crossed, link, forward = link_costs(transfer, skeleton, machine)
+        if link > 0.0 and forward and crossed == 1:
+            # Links take what arrives less what leaves; a part of it is charged, no more than leaving costs anyway.
+            moved = min(link, each)
+            each -= moved
+            arriving += moved
+        elif link > 0.0 and not forward:
+            arriving += link
+            if up:
+                each += link
+                costs.energy_constant[0] -= width * words * link
+        costs.energy[stage, src] += leaving * each
+        costs.energy[stage, tgt] += width * words * arriving
+        # ports
+        for outer in (True, False):
+            if at_mac and not outer:
+                continue
+            memory = source if outer else target
+            step = skeleton.source[transfer] if outer else skeleton.target[transfer]
+            instances = all_axes(step, skeleton, machine)
+            term = src if outer else tgt
+            through = (leaving if outer else width * words) / instances
+            kind = WRITE if up == outer else READ
+            for port in (kind, BOTH):
+                costs.ports[stage, 3 * memory + port, term] += through / machine.rates[memory, port]
+            if up:
+                again = READ if outer else WRITE
+                for port in (again, BOTH):
+                    costs.ports[stage, 3 * memory + port, src] += leaving / instances / machine.rates[memory, port]
+                    costs.ports_constant[3 * memory + port] -= width * words / instances / machine.rates[memory, port]
+        # waiting
+        if at_mac:
+            continue
+        outer_rate = rate(source, WRITE if up else READ, machine)
+        inner_rate = rate(target, READ if up else WRITE, machine)
+        at_source = outer_rate < np.inf
+        slowest = outer_rate if at_source else inner_rate
+        if machine.buffering[target] == DOUBLE:
+            costs.compute[stage, (T_TILE_SRC if at_source else T_TILE_TGT) + operand] += width / slowest
+            for later in range(stage + 1, stages):
+                costs.compute[later, T_PASS + operand] += width / slowest
+        elif machine.buffering[target] == SINGLE:
+            step = skeleton.source[transfer] if at_source else skeleton.target[transfer]
+            amount = (leaving if at_source else width * words) / all_axes(step, skeleton, machine)
+            costs.compute[stage, src if at_source else tgt] += amount / slowest
+    latency = 0.0
+    for memory in range(len(machine.latency)):
+        latency += machine.latency[memory] * (((feeding >> memory) & 1) + ((taking >> memory) & 1))
+    costs.latency[0] = latency
+
+
+@nb.njit(cache=True)
+def worse(energy, cycles, best, objective):
+    """Return whether a mapping with at least these costs cannot beat the best; ties are no improvement.
+
+    Costs within a billionth count as equal, so that the order of sums cannot decide.
+    """
+    if best[0] == np.inf:
+        return False
+    if objective == 0:
+        now, other, limit, tie = cycles, energy, best[1], best[0]
+    elif objective == 1:
+        now, other, limit, tie = energy, cycles, best[0], best[1]
+    else:
+        now, other, limit, tie = energy * cycles, cycles, best[0] * best[1], best[1]
+    if now > limit * (1 + 1e-9):
+        return True
+    return now >= limit * (1 - 1e-9) and other >= tie * (1 - 1e-9)
+
+
+@nb.njit(cache=True)
+def least_sum(prices, raised, product, a):
+    """Return the least of sum(prices x factors) for factors of at least 1 whose product over ``raised`` is given.
+
+    ``a`` is float64[3], a workspace.
+    """
+    total = 0.0
+    n = 0
+    for i in range(3):
+        if raised[i]:
+            j = n
+            while j > 0 and a[j - 1] > prices[i]:
+                a[j] = a[j - 1]
+                j -= 1
+            a[j] = prices[i]
+            n += 1
+        else:
+            total += prices[i]
+    if n == 0:
+        return total
+    if product <= 1.0:
+        for i in range(n):
+            total += a[i]
+        return total
+    together = 1.0
+    for m in range(1, n + 1):
+        together *= a[m - 1]
+        if m == 1:
+            level = together * product
+        elif m == 2:
+            level = np.sqrt(together * product)
+        else:
+            level = np.cbrt(together * product)
+        if m == n or level <= a[m]:
+            for i in range(m, n):
+                total += a[i]
+            return total + m * level
+    return total
+
+
+@nb.njit(cache=True)
+def fill_floor(stage, lay, layout, skeleton, machine, space):
+    """Fill the table of least products for the stage's order of dims; see ``Space.floor``."""
+    floor = space.floor[stage]
+    options = space.options
+    levels = np.ones(2, dtype=np.int64)
+    for axis in range(min(2, layout[6, 0])):
+        size = machine.axis_size[skeleton.ident[layout[0, axis]]]
+        levels[axis] = space.level[stage, axis, size] + 1
+    dims = 0
+    while dims < 8 and space.order[stage, dims] >= 0:
+        dims += 1
+    floor[dims, : levels[0], : levels[1]] = 1.0
+    for position in range(dims - 1, -1, -1):
+        dim = space.order[stage, position]
+        table = floor[position]
+        table[: levels[0], : levels[1]] = np.inf
+        first = space.start[stage, dim]
+        for row in range(first, first + space.number[stage, dim]):
+            # the least that must be left of an axis for the option's count, among what can be left
+            i = 0
+            j = 0
+            if layout[6, 0] > 0:
+                size = machine.axis_size[skeleton.ident[layout[0, 0]]]
+                i = space.level[stage, 0, size // (size // options.counts[row, 0])]
+            if layout[6, 0] > 1:
+                size = machine.axis_size[skeleton.ident[layout[0, 1]]]
+                j = space.level[stage, 1, size // (size // options.counts[row, 1])]
+            for term in range(TERMS):
+                if options.terms[row, term] < table[i, j, term]:
+                    table[i, j, term] = options.terms[row, term]
+        for i in range(levels[0]):
+            for j in range(levels[1]):
+                for term in range(TERMS):
+                    if i > 0:
+                        table[i, j, term] = min(table[i, j, term], table[i - 1, j, term])
+                    if j > 0:
+                        table[i, j, term] = min(table[i, j, term], table[i, j - 1, term])
+        for i in range(levels[0]):
+            for j in range(levels[1]):
+                for term in range(TERMS):
+                    table[i, j, term] *= floor[position + 1, i, j, term]
+
+
+@nb.njit(cache=True)
+def fill_options(stage, lay, skeleton, machine, space, state):
+    """Write the options of every dim of a stage, and the least products of their terms."""
+    layout = space.layouts[stage]
+    position = 0
+    while position < 8 and space.order[stage, position] >= 0:
+        dim = space.order[stage, position]
+        space.number[stage, dim] = options_of(
+            dim,
+            stage,
+            state.cover[stage + 1],
+            state.iterations[stage + 1],
+            lay,
+            skeleton,
+            machine,
+            layout,
+            space.start[stage, dim],
+            space.options,
+            False,
+        )
+        first, end = space.start[stage, dim], space.start[stage, dim] + space.number[stage, dim]
+        following = end
+        for row in range(end - 1, first - 1, -1):
+            if row + 1 < end and space.options.counts[row + 1, 0] != space.options.counts[row, 0]:
+                following = row + 1
+            space.options.skip[row] = following
+        position += 1
+    fill_floor(stage, lay, layout, skeleton, machine, space)
+
+
+@nb.njit(cache=True)
+def reusable(layout, left, rests, raised, spans, grow):
+    """Set how much larger the product of tile sizes can get that save each operand's transfers.
+
+    Along the dims that an operand does not depend on, a larger tile saves transfers, but takes room for the other
+    operands whose tiles grow with it. ``left`` is float64[3], by operand how much its undecided dims can grow; ``rests`` is
+    float64[3], by operand how much its tile can; ``raised`` bool[3], whose transfers are looked at.
+
+    Returns:
+        float64: bound on the product over the operands that are looked at.
+    """
+    for operand in range(3):
+        grow[operand] = 1.0
+        if raised[operand]:
+            grow[operand] = left[operand]
+            for other in range(3):
+                if other != operand and covers(operand, other, layout, spans):
+                    grow[operand] = min(grow[operand], rests[other])
+    bound = grow[0] * grow[1] * grow[2]
+    for other in range(3):
+        product = 1.0
+        together = rests[other]
+        members = 0
+        for operand in range(3):
+            if operand == other or not raised[operand]:
+                continue
+            if covers(operand, other, layout, spans):
+                members += 1
+            else:
+                product *= grow[operand]
+        if raised[other]:
+            product *= grow[other]
+        if members == 2:
+            bound = min(bound, together * product)
+    return bound
+
+
+@nb.njit(cache=True)
+def covers(operand, other, layout, spans):
+    """Return whether tiles of another operand grow with what saves an operand's transfers, in proportion."""
+    if layout[2, other] < 0 or layout[2, operand] < 0:
+        return False
+    if other == I and spans:
+        return False
+    return layout[3, other] <= layout[3, operand]
+
+
+@nb.njit(cache=True)
+def search(first_stage, lay, skeleton, machine, costs, space, state, work, objective, alone):
+    """Choose sizes stage by stage, from the innermost out and dim by dim; cut off what cannot beat the best.
+
+    Args:
+        first_stage: The stage to begin with.
+        lay: The layer.
+        skeleton: The skeleton.
+        machine: The machine.
+        costs: The costs of terms.
+        space: The tables, modified in place.
+        state: What is chosen, modified in place.
+        work: Arrays for exact counts, modified in place.
+        objective: 0 cycles, 1 energy, 2 their product; the other quantity decides between equals.
+        alone: Whether only the first stage's energy is looked at, to bound it from below; ``state.best[0]`` becomes
+            the bound.
+    """
+    stages = len(costs.instances)
+    ports = costs.ports.shape[1]
+    counts = np.zeros(stages, dtype=np.int64)
+    at = np.zeros(stages, dtype=np.int64)
+    rows = np.full((stages, 9), -1, dtype=np.int64)
+    terms = np.ones((stages, 9, TERMS))
+    pixel = np.ones((stages, 9, 2, 6))
+    free_axes = np.ones((stages, 9, MAX_AXES), dtype=np.int64)
+    used_axes = np.zeros((stages, 9, MAX_AXES), dtype=np.int64)
+    sizes = np.ones((stages, MAX_PLACES, 8), dtype=np.int64)
+    decided = np.ones((stages, 8), dtype=np.bool_)
+    pieces = np.ones((stages, 6, 8), dtype=np.int64)
+    left = np.ones((stages, 9, 3))
+    spans = lay.dims[R] * lay.dims[S] > 1
+    for axis in range(2):
+        plain = lay.window[axis, 2] == 0 and (lay.dims[P + axis] - 1) * lay.window[axis, 0] + 1 <= lay.window[axis, 3]
+        spans = spans or not plain
+    raised = np.zeros(3, dtype=np.bool_)
+    rests = np.ones(3)
+    prices = np.ones(3)
+    grow = np.ones(3)
+    room = np.ones(3)
+    values = np.ones(TERMS)
+    stage = first_stage
+    entering = True
+    while stage <= first_stage:
+        layout = space.layouts[stage]
+        order = space.order[stage]
+        axes, places = layout[6, 0], layout[6, 1]
+        if entering:
+            entering = False
+            if stage < stages - 1 or alone:
+                fill_options(stage, lay, skeleton, machine, space, state)
+            count = 0
+            while count < 8 and order[count] >= 0:
+                count += 1
+            counts[stage] = count
+            at[stage] = 0
+            for dim in range(8):
+                decided[stage, dim] = True
+                sizes[stage, :, dim] = state.cover[stage + 1, dim]
+            for position in range(count):
+                decided[stage, order[position]] = False
+            for axis in range(axes):
+                free_axes[stage, 0, axis] = machine.axis_size[skeleton.ident[layout[0, axis]]]
+            for axis in range(2):
+                for kind in range(4):
+                    pixel[stage, 0, axis, kind] = space.pixels_least[axis]
+            left[stage, count] = 1.0
+            for position in range(count - 1, -1, -1):
+                dim = order[position]
+                left[stage, position] = left[stage, position + 1]
+                if FREE_OF[dim] >= 0:
+                    left[stage, position, FREE_OF[dim]] *= lay.dims[dim] / state.cover[stage + 1, dim]
+            if count > 0:
+                rows[stage, 0] = space.start[stage, order[0]] - 1
+        count = counts[stage]
+        position = at[stage]
+        if position < 0 or count == 0 and position > 0:
+            stage += 1
+            continue
+        complete = count == 0
+        if not complete:
+            dim = order[position]
+            row, fits = next_row(
+                rows[stage, position] + 1,
+                stage,
+                dim,
+                free_axes[stage, position],
+                used_axes[stage, position],
+                free_axes[stage, position + 1],
+                used_axes[stage, position + 1],
+                layout,
+                skeleton,
+                machine,
+                space,
+            )
+            rows[stage, position] = row
+            if row < 0:
+                decided[stage, dim] = False
+                sizes[stage, :, dim] = state.cover[stage + 1, dim]
+                at[stage] = position - 1
+                continue
+            decided[stage, dim] = True
+            for place in range(places):
+                sizes[stage, place, dim] = space.options.sizes[row, place]
+            if places > 0 and not has_room(
+                sizes[stage], decided[stage], room, skeleton.ident[layout[1, 0]], lay, layout, machine
+            ):
+                continue
+            for term in range(TERMS):
+                terms[stage, position + 1, term] = terms[stage, position, term] * space.options.terms[row, term]
+            pixel[stage, position + 1] = pixel[stage, position]
+            if dim >= P:
+                add_pixels(
+                    dim,
+                    space.options.pieces[row],
+                    decided[stage],
+                    pieces[stage],
+                    pixel[stage, position + 1],
+                    lay,
+                    space,
+                )
+            i = space.level[stage, 0, free_axes[stage, position + 1, 0]]
+            j = space.level[stage, 1, free_axes[stage, position + 1, 1]]
+            fill_values(
+                values, terms[stage, position + 1], space.floor[stage, position + 1, i, j], pixel[stage, position + 1]
+            )
+            energy = 0.0
+            for term in range(T_ITER):
+                energy += costs.energy[stage, term] * values[term]
+            if position < count - 1 and places > 0:
+                budget = 1.0
+                for axis in range(axes):
+                    budget *= free_axes[stage, position + 1, axis]
+                energy += shared_bound(
+                    stage,
+                    terms[stage, position + 1],
+                    pixel[stage, position + 1],
+                    left[stage, position + 1],
+                    budget,
+                    room,
+                    skeleton.ident[layout[1, 0]],
+                    spans,
+                    values,
+                    layout,
+                    machine,
+                    costs,
+                    raised,
+                    rests,
+                    prices,
+                    grow,
+                )
+            state.found[1] += 1
+            if alone:
+                if energy >= state.best[0]:
+                    continue
+            else:
+                energy += state.energy[stage + 1] + space.outer_energy[stage] + costs.energy_constant[0]
+                cycles = bound_cycles(stage, values, costs, space, state, ports)
+                if worse(energy, cycles, state.best, objective):
+                    continue
+            state.row[stage, dim] = row
+            at[stage] = position + 1
+            if position + 1 < count:
+                rows[stage, position + 1] = space.start[stage, order[position + 1]] - 1
+                continue
+            at[stage] = position
+            complete = True
+        else:
+            at[stage] = 1
+            fill_values(values, terms[stage, 0], space.floor[stage, 0, 0, 0], pixel[stage, 0])
+            if alone:
+                energy = 0.0
+                for term in range(T_ITER):
+                    energy += costs.energy[stage, term] * values[term]
+        # every dim of the stage is decided
+        if alone:
+            state.best[0] = min(state.best[0], energy)
+            continue
+        close_stage(stage, values, lay, skeleton, costs, space, state, ports)
+        state.visited[stage] += 1
+        if stage > 0:
+            stage -= 1
+            entering = True
+        else:
+            evaluate_chain(lay, skeleton, machine, space, state, work, objective)
+
+
+@nb.njit(cache=True)
+def next_row(row, stage, dim, free, used, free_after, used_after, layout, skeleton, machine, space):
+    """Return the next option, from a row on, that the axes have room for, or -1; write what is left of them."""
+    options = space.options
+    axes = layout[6, 0]
+    end = space.start[stage, dim] + space.number[stage, dim]
+    while row < end:
+        fits = True
+        for axis in range(axes):
+            taken = options.counts[row, axis]
+            if taken > free[axis]:
+                fits = False
+                if axis == 0:
+                    return -1, False
+                row = options.skip[row] if axis == 1 else row + 1
+                break
+            free_after[axis] = free[axis] // taken
+            used_after[axis] = used[axis] + (taken > 1)
+            if used_after[axis] > machine.axis_most[skeleton.ident[layout[0, axis]]]:
+                fits = False
+                row += 1
+                break
+        if fits:
+            return row, True
+    return -1, False
+
+
+@nb.njit(cache=True)
+def has_room(sizes, decided, room, memory, lay, layout, machine):
+    """Return whether the tiles fit their memory, undecided dims at their least; write their words into ``room``."""
+    total = 0.0
+    fits = True
+    for operand in range(3):
+        room[operand] = 0.0
+        if layout[2, operand] < 0:
+            continue
+        tile = sizes[layout[3, operand]]
+        whole = True
+        for dim in range(8):
+            if USES[operand, dim] and decided[dim] and tile[dim] < lay.dims[dim]:
+                whole = False
+        words = own_words(operand, tile, lay.window) * machine.width[operand]
+        if not whole:
+            words *= machine.room[memory]
+        room[operand] = words
+        total += words
+        fits = fits and words <= machine.operand_words[memory, operand]
+    return fits and total <= machine.words[memory]
+
+
+@nb.njit(cache=True)
+def close_stage(stage, values, lay, skeleton, costs, space, state, ports):
+    """Write down what a stage has decided: sizes, what it covers, and what it costs at least."""
+    options = space.options
+    layout = space.layouts[stage]
+    first, end = skeleton.stage_start[stage], skeleton.stage_start[stage + 1]
+    for dim in range(8):
+        if lay.dims[dim] == 1:
+            state.cover[stage, dim] = 1
+            state.iterations[stage, dim] = 1
+            state.inner[dim, first - 1 : end - 1] = 1
+            continue
+        row = state.row[stage, dim]
+        state.cover[stage, dim] = options.covers[row]
+        state.iterations[stage, dim] = options.terms[row, T_ITER]
+    state.energy[stage] = state.energy[stage + 1]
+    for term in range(T_ITER):
+        state.energy[stage] += costs.energy[stage, term] * values[term]
+    state.compute[stage] = state.compute[stage + 1]
+    for term in range(T_PASS):
+        state.compute[stage] += costs.compute[stage, term] * values[term]
+    for port in range(ports):
+        state.ports[stage, port] = state.ports[stage + 1, port]
+        for term in range(T_ITER):
+            state.ports[stage, port] += costs.ports[stage, port, term] * values[term]
+
+
+@nb.njit(cache=True)
+def add_pixels(dim, own, decided, pieces, pixel, lay, space):
+    """Bring the least pixels of an image axis up to date with a decided dim; ``pieces`` and ``pixel`` in place."""
+    axis = (dim - P) % 2
+    mate = dim + 2 if dim < R else dim - 2
+    for kind in range(6):
+        pieces[kind, dim] = own[kind]
+    together = decided[mate] and (lay.dims[mate] == 1 or pieces[0, mate] > 0)
+    for kind in range(6):
+        size = own[kind]
+        other = 1 if lay.dims[mate] == 1 else pieces[kind, mate]
+        outputs = size if dim < R else other
+        taps = other if dim < R else size
+        if kind < 4:
+            if together:
+                pixel[axis, kind] = space.pixels[axis, outputs, taps]
+            elif dim < R:
+                pixel[axis, kind] = space.pixels_outputs[axis, outputs]
+            else:
+                pixel[axis, kind] = space.pixels_taps[axis, taps]
+        else:
+            if not together:
+                outputs = size if dim < R else 1
+                taps = 1 if dim < R else size
+            low, high = clip_span(0, outputs, 0, taps, lay.window[axis])
+            pixel[axis, kind] = max(1, high - low)
+
+
+@nb.njit(cache=True)
+def fill_values(values, terms, floor, pixel):
+    """Write the products of the terms over all dims, at least."""
+    for term in range(TERMS):
+        values[term] = terms[term] * floor[term]
+    values[T_SRC + I] *= pixel[0, 0] * pixel[1, 0]
+    values[T_TGT + I] *= pixel[0, 1] * pixel[1, 1]
+    values[T_MAC_SRC + I] *= pixel[0, 2] * pixel[1, 2]
+    values[T_MAC_TGT + I] *= pixel[0, 3] * pixel[1, 3]
+    values[T_TILE_SRC + I] *= pixel[0, 4] * pixel[1, 4]
+    values[T_TILE_TGT + I] *= pixel[0, 5] * pixel[1, 5]
+
+
+@nb.njit(cache=True)
+def shared_bound(
+    stage,
+    terms,
+    pixel,
+    left,
+    budget,
+    room,
+    memory,
+    spans,
+    values,
+    layout,
+    machine,
+    costs,
+    raised,
+    rests,
+    prices,
+    grow,
+):
+    """Return by how much the energy of undecided dims exceeds ``values``, since they share instances and room.
+
+    What saves one operand's transfers takes instances and room from what saves another's. The product of the factors
+    is at least the product of the undecided bounds over all that is left to share; the sum is least where the factors'
+    parts are equal (inequality of the means).
+    """
+    total = 0.0
+    for operand in range(3):
+        total += room[operand]
+    for operand in range(3):
+        rests[operand] = np.inf
+        if layout[2, operand] >= 0 and room[operand] > 0:
+            rests[operand] = machine.operand_words[memory, operand] / room[operand] * machine.room[memory]
+            shared = (machine.words[memory] - (total - room[operand]) / machine.room[memory]) / room[operand]
+            rests[operand] = min(rests[operand], shared * machine.room[memory])
+    gain = 0.0
+    for side in range(2):
+        simple = 0.0
+        product = 1.0
+        for operand in range(3):
+            term = (T_SRC if side == 0 else T_TGT) + operand
+            raised[operand] = (
+                layout[2, operand] >= 0 and not layout[4, operand] and left[operand] > 1 and costs.energy[stage, term] > 0
+            )
+            prices[operand] = costs.energy[stage, term] * terms[term]
+            if operand == I:
+                prices[operand] *= pixel[0, side] * pixel[1, side]
+            simple += costs.energy[stage, term] * values[term]
+            if raised[operand]:
+                product *= left[operand]
+            elif layout[4, operand] or layout[2, operand] < 0:
+                prices[operand] = costs.energy[stage, term] * values[term]
+        grown = reusable(layout, left, rests, raised, spans, grow)
+        product /= grown
+        if side == 0:
+            product /= budget
+        gain += max(0.0, least_sum(prices, raised, product, grow) - simple)
+    return gain
+
+
+@nb.njit(cache=True)
+def bound_cycles(stage, values, costs, space, state, ports):
+    """Return the least cycles of any mapping with what is chosen so far."""
+    waiting = state.compute[stage + 1]
+    for term in range(T_ITER):
+        waiting += costs.compute[stage, term] * values[term]
+    compute = costs.latency[0] + waiting + values[T_ITER] / costs.instances[stage]
+    busy = 0.0
+    for port in range(ports):
+        cycles = state.ports[stage + 1, port] + costs.ports_constant[port] + space.outer_ports[stage, port]
+        for term in range(T_ITER):
+            cycles += costs.ports[stage, port, term] * values[term]
+        busy = max(busy, cycles)
+    return max(compute, costs.latency[0] + busy)
+
+
+# Part 3: from options to mappings. An option stands for all that it is no worse than: tile sizes that give the same
+# number of pieces, and instances and sizes that were left out as wasteful. Where pieces divide evenly the option itself
+# is the best of them; else all are evaluated exactly.
+
+
+@nb.njit(cache=True)
+def same_options(dim, stage, lay, skeleton, machine, space, state, work):
+    """List the options that the chosen one stands for; see ``Work.option``."""
+    layout = space.layouts[stage]
+    size = lay.dims[dim]
+    row = state.row[stage, dim]
+    axes, places = layout[6, 0], layout[6, 1]
+    last = layout[6, 2] == 1
+    table = work.option[stage]
+    for axis in range(MAX_AXES):
+        table[0, axis] = space.options.counts[row, axis]
+    for place in range(MAX_PLACES):
+        table[0, MAX_AXES + place] = space.options.sizes[row, place]
+    n = 1
+    own_place, _ = place_roles(dim, layout)
+    if dim < R:
+        k = 0
+        counts = np.ones(MAX_AXES, dtype=np.int64)
+        while k < n:
+            for change in range(-1, axes):
+                for axis in range(MAX_AXES):
+                    counts[axis] = table[k, axis]
+                own = table[k, MAX_AXES] if places > 0 else 1
+                if change >= 0:
+                    number = skeleton.ident[layout[0, change]]
+                    if not (machine.axis_dims[number] >> dim) & 1 or counts[change] >= machine.axis_size[number]:
+                        continue
+                    counts[change] += 1
+                elif not last or places == 0 or own_place < 0:
+                    continue
+                else:
+                    own += 1
+                spread = 1
+                for axis in range(axes):
+                    spread *= counts[axis]
+                wasted = spread // counts[change] * (counts[change] - 1) if change >= 0 else spread
+                if wasted * (own if change >= 0 else own - 1) >= size:
+                    continue
+                if not redundant(dim, size, counts, own, change, state.iterations[stage + 1, dim], layout, skeleton,
+                                 machine):  # fmt: skip
+                    continue
+                known = n == len(table)
+                for other in range(n):
+                    same = True
+                    for axis in range(MAX_AXES):
+                        same = same and table[other, axis] == counts[axis]
+                    known = known or (same and (places == 0 or table[other, MAX_AXES] == own))
+                if known:
+                    continue
+                for axis in range(MAX_AXES):
+                    table[n, axis] = counts[axis]
+                for place in range(MAX_PLACES):
+                    table[n, MAX_AXES + place] = table[k, MAX_AXES + place]
+                    if change < 0 and place <= own_place:
+                        table[n, MAX_AXES + place] = max(own, table[k, MAX_AXES + place])
+                n += 1
+            k += 1
+    work.options[stage] = n
+
+
+@nb.njit(cache=True)
+def divides(size, inner, skeleton, dim):
+    """Return whether along a chain of sizes every tile is a whole number of what is inside it, or the whole dim."""
+    outer = size
+    for step in range(len(skeleton.kind)):
+        if skeleton.kind[step] == 0 and outer % inner[step] != 0 and outer != size:
+            return False
+        outer = inner[step]
+    return True
+
+
+@nb.njit(cache=True)
+def write_steps(stage, counts, sizes, cover, size, inner, layout, skeleton):
+    """Write the sizes inside a stage's steps into a chain, and return what the stage covers.
+
+    ``cover`` is what the stages inside cover. The size inside the stage's last place is set here, that inside the step
+    before the stage by its caller.
+    """
+    axes, places = layout[6, 0], layout[6, 1]
+    for place in range(places):
+        step = layout[1, place]
+        inner[step] = sizes[place + 1] if place + 1 < places else cover
+    reach = sizes[0] if places > 0 else cover
+    for axis in range(axes - 1, -1, -1):
+        inner[layout[0, axis]] = min(size, reach)
+        reach = min(size, reach * counts[axis])
+    return reach
+
+
+@nb.njit(cache=True)
+def chains_of(dim, lay, skeleton, machine, space, state, work):
+    """List the chains of sizes that a dim's chosen options stand for; return False if there are too many to hold."""
+    size = lay.dims[dim]
+    members = work.members[dim]
+    stages = len(skeleton.stage_start) - 1
+    steps = len(skeleton.kind)
+    uneven = dim >= P and dim < R and work.uneven_cuts[dim - P].any()
+    # the options themselves
+    cover = 1
+    for stage in range(stages - 1, -1, -1):
+        row = state.row[stage, dim]
+        cover = write_steps(stage, space.options.counts[row], space.options.sizes[row], cover, size, members[0],
+                            space.layouts[stage], skeleton)  # fmt: skip
+        before = skeleton.stage_start[stage] - 1
+        members[0, before] = cover
+    work.number[dim] = 1
+    if dim >= R:
+        return True
+    if not uneven and divides(size, members[0], skeleton, dim):
+        count = dim_iterations(size, members[0], skeleton, work.flags, work.sizes, work.times)
+        if count <= state.iterations[0, dim]:
+            return True
+    # all others, from the innermost stage out; a partial chain keeps what it covers at its end
+    n = 1
+    now = np.ones((len(members), steps + 1), dtype=np.int64)
+    then = np.ones((len(members), steps + 1), dtype=np.int64)
+    sizes = np.ones(MAX_PLACES, dtype=np.int64)
+    for stage in range(stages - 1, -1, -1):
+        same_options(dim, stage, lay, skeleton, machine, space, state, work)
+        layout = space.layouts[stage]
+        places, last = layout[6, 1], layout[6, 2] == 1
+        own_place, pixel_place = place_roles(dim, layout)
+        m = 0
+        for k in range(n):
+            low = now[k, steps]
+            for number in range(work.options[stage]):
+                option = work.option[stage, number]
+                counts, chosen = option[:MAX_AXES], option[MAX_AXES:]
+                own_first = chosen[0] if own_place >= 0 else low
+                pixel_first = chosen[pixel_place] if pixel_place >= 0 else 1
+                if pixel_place >= 0 and own_place >= 0 and pixel_place < own_place:
+                    own_first = chosen[own_place]
+                own_end, pixel_end = own_first + 1, pixel_first + 1
+                if not last:
+                    own_end = next_size(own_first, size, False) if own_place >= 0 else low + 1
+                    pixel_end = next_size(pixel_first, size, False) if pixel_place >= 0 else pixel_first + 1
+                if places == 0:
+                    own_first, own_end = low, low + 1
+                for own in range(max(own_first, low), max(own_end, low + (own_place < 0))):
+                    for pixels in range(pixel_first, pixel_end):
+                        if pixel_place >= 0 and pixels < low and pixel_place > own_place:
+                            continue
+                        set_sizes(sizes, own, pixels, low, own_place, pixel_place, places)
+                        if m == len(members):
+                            return False
+                        then[m] = now[k]
+                        then[m, steps] = write_steps(stage, counts, sizes, low, size, then[m, :steps], layout, skeleton)
+                        then[m, skeleton.stage_start[stage] - 1] = then[m, steps]
+                        m += 1
+                        if pixel_place < 0 or pixel_place == own_place:
+                            break
+                    if stage == 0 and not last and not uneven and own % low == 0 and own_place >= 0:
+                        break
+        for k in range(m):
+            now[k] = then[k]
+        n = m
+    for k in range(n):
+        members[k] = now[k, :steps]
+    work.number[dim] = n
+    return True
+
+
+@nb.njit(cache=True)
+def fill_members(dim, lay, skeleton, machine, work):
+    """Write the factors of a dim's chains, and drop chains that another one beats in everything."""
+    members, size = work.members[dim], lay.dims[dim]
+    steps = len(skeleton.kind)
+    n = 0
+    whole = dim >= P and dim < R and work.uneven_cuts[dim - P].any()
+    for k in range(work.number[dim]):
+        members[n] = members[k]
+        dim_factors(dim, size, members[n], skeleton, machine, work.factors[dim, n], work.flags, work.keyed, work.sizes,
+                    work.times)  # fmt: skip
+        work.iterations[dim, n] = dim_iterations(size, members[n], skeleton, work.flags, work.sizes, work.times)
+        if work.number[dim] == 1 or whole:
+            n += 1
+            continue
+        beaten = False
+        kept = 0
+        for other in range(n):
+            if not beaten and no_worse(dim, other, n, size, steps, skeleton, machine, work):
+                beaten = True
+            if beaten or not no_worse(dim, n, other, size, steps, skeleton, machine, work):
+                if kept < other:
+                    move_member(dim, other, kept, work)
+                kept += 1
+        if not beaten:
+            if kept < n:
+                move_member(dim, n, kept, work)
+            kept += 1
+        n = kept
+    work.number[dim] = n
+
+
+@nb.njit(cache=True)
+def move_member(dim, source, target, work):
+    """Move a chain with its factors, in place."""
+    work.members[dim, target] = work.members[dim, source]
+    work.factors[dim, target] = work.factors[dim, source]
+    work.iterations[dim, target] = work.iterations[dim, source]
+
+
+@nb.njit(cache=True)
+def no_worse(dim, one, other, size, steps, skeleton, machine, work):
+    """Return whether a chain costs no more than another one whatever is chosen for the other dims."""
+    a, b = work.members[dim, one], work.members[dim, other]
+    if work.iterations[dim, one] > work.iterations[dim, other]:
+        return False
+    outer_a, outer_b = size, size
+    for step in range(steps):
+        if a[step] > b[step]:
+            return False
+        if skeleton.kind[step] == 0 and a[step] < outer_a and b[step] == outer_b:
+            return False
+        if skeleton.kind[step] == 1 and ceil_div(outer_a, a[step]) > ceil_div(outer_b, b[step]):
+            return False
+        outer_a, outer_b = a[step], b[step]
+    fa, fb = work.factors[dim, one], work.factors[dim, other]
+    for transfer in range(fa.shape[0]):
+        for quantity in range(fa.shape[1]):
+            entering = quantity > LINK and (quantity - LINK) % 2 == 1
+            for limit in range(fa.shape[2]):
+                if fa[transfer, quantity, limit] > fb[transfer, quantity, limit]:
+                    return False
+                if entering and fa[transfer, quantity, limit] < fb[transfer, quantity, limit]:
+                    return False
+    if dim >= P:
+        for depth in range(1, steps + 1):
+            for busiest in (False, True):
+                for step in range(depth):
+                    work.flags[step] = skeleton.kind[step] == 0 or not busiest
+                ca, _ = count_and_sum(size, a, work.flags, depth, work.sizes, work.times)
+                cb, _ = count_and_sum(size, b, work.flags, depth, work.sizes, work.times)
+                if ca > cb:
+                    return False
+    for step in range(1, steps):
+        # a tile that is whole takes its room once
+        if skeleton.kind[step] == 0 and b[step - 1] == size and a[step - 1] < size:
+            return False
+    return True
+
+
+@nb.njit(cache=True)
+def evaluate_chain(lay, skeleton, machine, space, state, work, objective):
+    """Evaluate all mappings that the chosen options stand for, and keep the best."""
+    for dim in range(8):
+        if lay.dims[dim] == 1:
+            work.members[dim, 0] = 1
+            work.number[dim] = 1
+        elif not chains_of(dim, lay, skeleton, machine, space, state, work):
+            state.found[3] = 1
+        fill_members(dim, lay, skeleton, machine, work)
+    pick = np.zeros(8, dtype=np.int64)
+    while True:
+        evaluate_pick(pick, lay, skeleton, machine, state, work, objective)
+        dim = 0
+        while dim < 8:
+            pick[dim] += 1
+            if pick[dim] < work.number[dim]:
+                break
+            pick[dim] = 0
+            dim += 1
+        if dim == 8:
+            return
+
+
+@nb.njit(cache=True)
+def evaluate_pick(pick, lay, skeleton, machine, state, work, objective):
+    """Evaluate one mapping and keep it if it is the best."""
+    iterations = 1.0
+    for dim in range(8):
+        work.inner[dim] = work.members[dim, pick[dim]]
+        work.chosen[dim] = work.factors[dim, pick[dim]]
+        iterations *= work.iterations[dim, pick[dim]]
+    if not legal(work.inner, lay, skeleton, machine):
+        return
+    for axis in range(2):
+        window_factors(axis, lay.dims, work.inner, lay.window, skeleton, machine, work.pixels[axis], work.flags,
+                       work.keyed, work.runs, work.pairs)  # fmt: skip
+    energy, cycles = combine(work.inner, lay.dims, work.chosen, work.pixels, iterations, skeleton, machine, work.value,
+                             work.reads, work.writes)  # fmt: skip
+    state.found[2] += 1
+    if not worse(energy, cycles, state.best, objective):
+        state.best[0], state.best[1] = energy, cycles
+        state.best_inner[:] = work.inner
+        state.found[0] += 1
+
+
+@nb.njit(cache=True)
+def legal(inner, lay, skeleton, machine):
+    """Return whether tiles fit their memories and no zone has a loop that it may not have."""
+    steps = len(skeleton.kind)
+    for memory in range(len(machine.words)):
+        total = 0.0
+        for step in range(1, steps):
+            if skeleton.kind[step] == 1 or skeleton.ident[step] != memory:
+                continue
+            tile = inner[:, step - 1]
+            for operand in range(3):
+                if not (skeleton.operands[step] >> operand) & 1:
+                    continue
+                whole = True
+                for dim in range(8):
+                    if USES[operand, dim] and tile[dim] < lay.dims[dim]:
+                        whole = False
+                words = own_words(operand, tile, lay.window) * machine.width[operand]
+                if not whole:
+                    words *= machine.room[memory]
+                total += words
+                if words > machine.operand_words[memory, operand]:
+                    return False
+        if total > machine.words[memory]:
+            return False
+    for step in range(steps):
+        if skeleton.kind[step] == 0 and skeleton.once[step]:
+            for dim in range(8):
+                outer = lay.dims[dim] if step == 0 else inner[dim, step - 1]
+                if (skeleton.once[step] >> dim) & 1 and inner[dim, step] < outer:
+                    return False
+        elif skeleton.kind[step] == 1:
+            unrolled = 0
+            instances = 1
+            for dim in range(8):
+                count = ceil_div(inner[dim, step - 1], inner[dim, step])
+                unrolled += count > 1
+                instances *= count
+            axis = skeleton.ident[step]
+            if unrolled > machine.axis_most[axis] or instances > machine.axis_size[axis]:
+                return False
+    return True
+
+
+@nb.njit(cache=True)
+def count_rows(lay, skeleton, machine, layouts, options, numbers):
+    """Write how many options every dim has in every stage at most; ``options`` may be empty."""
+    ones = np.ones(8, dtype=np.int64)
+    iterations = lay.dims
+    for stage in range(len(layouts)):
+        for dim in range(8):
+            numbers[stage, dim] = 0
+            if lay.dims[dim] > 1:
+                numbers[stage, dim] = options_of(
+                    dim, stage, ones, iterations, lay, skeleton, machine, layouts[stage], 0, options, True
+                )
+
+
+@nb.njit(cache=True)
+def root_bound(stage, lay, skeleton, machine, costs, space, state):
+    """Return the least energy and cycles of any mapping of a skeleton, once the first stage's options are filled."""
+    layout = space.layouts[stage]
+    order = space.order[stage]
+    count = 0
+    while count < 8 and order[count] >= 0:
+        count += 1
+    pixel = np.ones((2, 6))
+    for axis in range(2):
+        pixel[axis, :4] = space.pixels_least[axis]
+    i, j = 0, 0
+    if layout[6, 0] > 0:
+        i = space.level[stage, 0, machine.axis_size[skeleton.ident[layout[0, 0]]]]
+    if layout[6, 0] > 1:
+        j = space.level[stage, 1, machine.axis_size[skeleton.ident[layout[0, 1]]]]
+    values = np.ones(TERMS)
+    fill_values(values, np.ones(TERMS), space.floor[stage, 0, i, j], pixel)
+    energy = state.energy[stage + 1] + space.outer_energy[stage] + costs.energy_constant[0]
+    for term in range(T_ITER):
+        energy += costs.energy[stage, term] * values[term]
+    return energy, bound_cycles(stage, values, costs, space, state, costs.ports.shape[1])
+
+
+@nb.njit(cache=True)
+def mark_uneven_cuts(lay, marks):
+    """Mark the cuts between outputs at which fewer pixels are fetched again than at others, next to the padding."""
+    marks[:] = False
+    for axis in range(2):
+        stride, dilation, pad, size = lay.window[axis]
+        outputs, taps = lay.dims[P + axis], lay.dims[R + axis]
+        reach = (taps - 1) * dilation + 1
+        again = -1
+        for x in range(1, outputs):
+            low = min(max(x * stride - pad, 0), size)
+            high = min(max((x - 1) * stride - pad + reach, 0), size)
+            if again < 0 or high - low > again:
+                again = high - low
+        for x in range(1, outputs):
+            low = min(max(x * stride - pad, 0), size)
+            high = min(max((x - 1) * stride - pad + reach, 0), size)
+            marks[axis, x] = high - low < again
