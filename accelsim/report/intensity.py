@@ -93,8 +93,9 @@ class LayerPoint:
         return min(roofs, key=lambda name: roofs[name])
 
     def record(self) -> dict[str, Any]:
-        """Return the row of the table, with the keys of ``ROOFLINE_COLUMNS``."""
-        return {name: getattr(self, name) for name in ROOFLINE_COLUMNS}
+        """Return the row of the table, with the keys of ``ROOFLINE_COLUMNS``; None where there is no roof."""
+        values = {name: getattr(self, name) for name in ROOFLINE_COLUMNS}
+        return {name: None if value == inf else value for name, value in values.items()}
 
 
 def roofs(hardware: Hardware) -> Roofs:

@@ -60,8 +60,8 @@ def data(result: Result, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]
 def text_columns(records: Sequence[Mapping[str, Any]]) -> list[TextColumn]:
     """Return the table as printed."""
 
-    def number(value: float) -> str:
-        return f"{value:.3g}"
+    def number(value: float | None) -> str:
+        return "" if value is None else f"{value:.3g}"
 
     formats: list[tuple[str, str, int, Any]] = [
         ("layer", "layer", 100, str),

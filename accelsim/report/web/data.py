@@ -7,7 +7,6 @@ from typing import Any
 
 from accelsim.dims import Operand
 from accelsim.engine.analytical import LayerResult
-from accelsim.mapping.mapping import Mapping as LoopNest
 from accelsim.report.files import inputs
 from accelsim.report.intensity import ROOFLINE_COLUMNS, layer_points, roofs
 from accelsim.report.occupancy import buffer_fills
@@ -138,16 +137,7 @@ def _record(record: dict[str, Any], entry: LayerResult) -> dict[str, Any]:
 def _detail(entry: LayerResult, result: Result) -> dict[str, Any]:
     """Return the loop nest as text, and what the buffers hold."""
     fills = [fill.plain() for fill in buffer_fills(entry, result.hardware)]
-    return {"nest": nest_text(entry), "fills": fills, "word_bytes": result.hardware.word_bits / 8}
-
-
-def nest_text(entry: LayerResult) -> str:
-    """Return a layer's loop nest for people."""
-    if isinstance(entry.mapping, LoopNest):
-        return str(entry.mapping)
-    from accelsim.mapping.nest import to_text  # noqa: PLC0415 - only where there is such a nest
-
-    return to_text(entry.mapping)
+    return {"nest": str(entry.mapping), "fills": fills, "word_bytes": result.hardware.word_bits / 8}
 
 
 def operand_names() -> dict[str, str]:
