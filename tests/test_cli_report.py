@@ -28,7 +28,7 @@ def run(tmp_path: Path) -> Run:
 
     def call(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*ACCELSIM, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
+            [*ACCELSIM, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=900, check=False
         )
 
     return call
@@ -115,14 +115,14 @@ def test_does_serve_serve_until_ctrl_c(tmp_path: Path) -> None:
         line = next(line for line in process.stderr if line.startswith("serving"))
         address = re.search(r"http://127\.0\.0\.1:\d+/", line)
         assert address is not None
-        with urllib.request.urlopen(address[0], timeout=60) as answer:
+        with urllib.request.urlopen(address[0], timeout=600) as answer:
             assert b"alexnet on 8x8_32KB, live" in answer.read()
         with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(f"{address[0]}api/simulate?rows=x", timeout=60)
+            urllib.request.urlopen(f"{address[0]}api/simulate?rows=x", timeout=600)
         assert refused.value.code == 400
         assert "error" in json.loads(refused.value.read())
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=600) == 0
         assert "Traceback" not in process.stderr.read()
     finally:
         process.kill()

@@ -207,8 +207,33 @@ def _has_controls(hardware: Hardware) -> bool:
 def _controls(
     network: str, hardware: Hardware, networks: tuple[str, ...], machines: Mapping[str, Hardware]
 ) -> list[Control]:
-    own = {name: f"{value:g}" for name, value in _own_values(hardware).items()}
+    """Return the controls of the page, in its order."""
     flows = dict.fromkeys(flow for machine in machines.values() for flow in machine.dataflows)
+    anything = () if hardware.programs else ("any",)
+    choices = [
+        ("network", "network", "Network to run.", network, networks),
+        ("hardware", "accelerator", "Its file gives all that has no control.", hardware.name, tuple(machines)),
+        (
+            "dataflow",
+            "dataflow",
+            "The best of the hardware's for every layer, or one for all.",
+            "best",
+            ("best", *flows),
+        ),
+        ("objective", "chosen for", "What mappings are chosen for.", OBJECTIVES[0], OBJECTIVES),
+    ]
+    chosen = [
+        Control(name=name, title=title, help=text, value=value, choices=allowed)
+        for name, title, text, value, allowed in choices
+    ]
+    width = "Multiplier of the network's channels; empty keeps its own."
+    chosen.insert(1, Control(name="width", title="width", help=width, least=0.1, most=4.0, optional=True))
+    return chosen[:3] + _number_controls(hardware) + chosen[3:]
+
+
+def _number_controls(hardware: Hardware) -> list[Control]:
+    """Return the controls that set numbers of the hardware, at its own values."""
+    own = {name: f"{value:g}" for name, value in _own_values(hardware).items()}
     numbers = [
         ("rows", "array rows", "PEs along the array's vertical axis.", "PEs", 1, 256),
         ("cols", "array columns", "PEs along the array's horizontal axis.", "PEs", 1, 256),
@@ -216,47 +241,8 @@ def _controls(
         ("dram_words_per_cycle", "DRAM bandwidth", "Words per cycle to and from DRAM.", "words/cycle", 0.125, 1024),
     ]
     return [
-        Control(name="network", title="network", help="Network to run.", value=network, choices=networks),
         Control(
-            name="width",
-            title="width",
-            help="Multiplier of the network's channels; empty keeps its own.",
-            least=0.1,
-            most=4.0,
-            optional=True,
-        ),
-        Control(
-            name="hardware",
-            title="accelerator",
-            help="Its file gives all that has no control.",
-            value=hardware.name,
-            choices=tuple(machines),
-        ),
-        *(
-            Control(
-                name=name,
-                title=title,
-                help=text,
-                unit=unit,
-                value=own[name],
-                least=least,
-                most=most,
-                whole=unit == "PEs",
-            )
-            for name, title, text, unit, least, most in numbers
-        ),
-        Control(
-            name="dataflow",
-            title="dataflow",
-            help="The best of the hardware's for every layer, or one for all.",
-            value="best",
-            choices=("best", *flows, *(() if hardware.programs else ("any",))),
-        ),
-        Control(
-            name="objective",
-            title="chosen for",
-            help="What mappings are chosen for.",
-            value=OBJECTIVES[0],
-            choices=OBJECTIVES,
-        ),
+            name=name, title=title, help=text, unit=unit, value=own[name], least=least, most=most, whole=unit == "PEs"
+        )
+        for name, title, text, unit, least, most in numbers
     ]

@@ -16,6 +16,9 @@ from accelsim.report.files import versions
 from accelsim.report.web.data import operand_names, page_data
 
 if TYPE_CHECKING:
+    from jinja2 import Template
+    from markupsafe import Markup
+
     from accelsim.result import Result
 
 SCRIPTS = ("start.js", "text.js", "charts.js", "table.js", "layer.js", "page.js")
@@ -71,6 +74,29 @@ def render(
         MissingExtraError: Jinja2 or plotly is not installed.
     """
     library = plotting_library()
+    template, safe = _template()
+    page: str = template.render(
+        title=title,
+        command=command,
+        versions=versions(),
+        policy=CONTENT_POLICY.format(connect="'self'" if controls else "'none'"),
+        style=safe(static_text("page.css")),
+        script=safe("\n".join(static_text(name) for name in scripts)),
+        library=packed(library),
+        data=packed(json.dumps(data, allow_nan=False, separators=(",", ":")).encode()),
+        columns=data["columns"],
+        totals=data["totals"],
+        roofline=data["roofline"],
+        metrics=data["metrics"],
+        operands=operand_names(),
+        controls=controls,
+        own=own or {},
+    )
+    return page
+
+
+def _template() -> tuple[Template, type[Markup]]:
+    """Return the page's template, and what marks the package's own style and scripts as not to be escaped."""
     try:
         import jinja2  # noqa: PLC0415 - an extra
         from markupsafe import Markup  # noqa: PLC0415
@@ -83,24 +109,7 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page: str = environment.get_template("page.html.j2").render(
-        title=title,
-        command=command,
-        versions=versions(),
-        policy=CONTENT_POLICY.format(connect="'self'" if controls else "'none'"),
-        style=Markup(static_text("page.css")),
-        script=Markup("\n".join(static_text(name) for name in scripts)),
-        library=packed(library),
-        data=packed(json.dumps(data, allow_nan=False, separators=(",", ":")).encode()),
-        columns=data["columns"],
-        totals=data["totals"],
-        roofline=data["roofline"],
-        metrics=data["metrics"],
-        operands=operand_names(),
-        controls=controls,
-        own=own or {},
-    )
-    return page
+    return environment.get_template("page.html.j2"), Markup
 
 
 def plotting_library() -> bytes:
