@@ -116,7 +116,8 @@ def _draw_level(axes: Axes, points: Sequence[LayerPoint], most: Roofs, level: st
     axes.set_yscale("log")
     values = [value for point in points for value in (getattr(point, key), point.ideal_macs_per_byte)]
     ridge = max(point.peak for point in points) / bytes_per_cycle
-    low, high = min(*values, ridge / 6) / 1.6, max(*values, ridge) * 2
+    values = [value for value in values if isfinite(value)] + [ridge / 6, ridge] * (ridge > 0)
+    low, high = min(values) / 1.6, max(values) * 2
     _draw_roofs(axes, points, most.macs_per_cycle, bytes_per_cycle, (low, high))
     axes.set_xlim(low, high)
     axes.set_ylim(min(point.reached for point in points) / 1.8, 2.2 * max(point.peak for point in points))

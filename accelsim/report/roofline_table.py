@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any
 
 from accelsim.errors import NoMappingError
@@ -48,10 +49,13 @@ def data(result: Result, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]
         "hardware": result.hardware.name,
         "options": dict(result.options),
         "roofs": {
-            "macs_per_cycle": most.macs_per_cycle,
-            "dram_bytes_per_cycle": most.dram_bytes_per_cycle,
-            "buffer_read_bytes_per_cycle": most.read_bytes_per_cycle,
-            "buffer_write_bytes_per_cycle": most.write_bytes_per_cycle,
+            name: None if value == inf else value
+            for name, value in (
+                ("macs_per_cycle", most.macs_per_cycle),
+                ("dram_bytes_per_cycle", most.dram_bytes_per_cycle),
+                ("buffer_read_bytes_per_cycle", most.read_bytes_per_cycle),
+                ("buffer_write_bytes_per_cycle", most.write_bytes_per_cycle),
+            )
         },
         "layers": list(records),
     }
