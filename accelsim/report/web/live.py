@@ -218,7 +218,7 @@ def _controls(
             "dataflow",
             "The best of the hardware's for every layer, or one for all.",
             "best",
-            ("best", *flows),
+            ("best", *flows, *anything),
         ),
         ("objective", "chosen for", "What mappings are chosen for.", OBJECTIVES[0], OBJECTIVES),
     ]
