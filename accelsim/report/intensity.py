@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from accelsim.mapping.machine import machine_of
+from accelsim.dims import Operand
 from accelsim.result import Column, Result
 from accelsim.workload.layer import Op
 
@@ -30,7 +30,8 @@ ROOFLINE_COLUMNS: dict[str, Column] = {
     "ideal_macs_per_byte": Column("MACs/byte", "If every weight, output and needed input moved once."),
     "macs_per_dram_byte": Column("MACs/byte", "Multiply-accumulates per byte moved to or from DRAM by the mapping."),
     "macs_per_array_byte": Column(
-        "MACs/byte", "Multiply-accumulates per byte moved between buffer and array; skipped zeros are not moved."
+        "MACs/byte",
+        "Per byte moved between buffer and array (of other machines than fixed programs: in and out of buffers).",
     ),
     "peak": Column("MACs/cycle", "What the array can do: its PEs, more where it skips zeros."),
     "dram_roof": Column("MACs/cycle", "What DRAM's bandwidth allows at the layer's MACs per DRAM byte."),
@@ -100,24 +101,35 @@ class LayerPoint:
 
 
 def roofs(hardware: Hardware) -> Roofs:
-    """Return what an accelerator can do at most."""
+    """Return what an accelerator can do at most; without ports of a fixed program the buffer sets no roof."""
     word_bytes = hardware.word_bits / 8
-    outermost, buffer = machine_of(hardware).stores[:2]
+    reads = writes = inf
+    if hardware.programs:
+        grid = hardware.fanouts[0].grid
+        reads, writes = grid.read_words_per_row * grid.rows, grid.write_words_per_col * grid.cols
+    dram = hardware.memories[0]
+    both = (dram.read_words_per_cycle or inf) + (dram.write_words_per_cycle or inf)
     return Roofs(
         macs_per_cycle=hardware.pes,
-        dram_bytes_per_cycle=outermost.words_per_cycle * word_bytes,
-        read_bytes_per_cycle=min(buffer.read_words_per_cycle, buffer.words_per_cycle) * word_bytes,
-        write_bytes_per_cycle=min(buffer.write_words_per_cycle, buffer.words_per_cycle) * word_bytes,
+        dram_bytes_per_cycle=min(dram.words_per_cycle or inf, both) * word_bytes,
+        read_bytes_per_cycle=reads * word_bytes,
+        write_bytes_per_cycle=writes * word_bytes,
     )
 
 
-def ideal_words(layer: Layer) -> int:
+def ideal_words(layer: Layer) -> dict[Operand, int]:
     """Return the words of a layer's weights, outputs, and of those inputs that it needs, each counted once."""
-    if layer.op is not Op.CONV:
-        return layer.weights + layer.input_words + layer.output_words
-    rows = _touched(layer.P, layer.R, layer.stride[0], layer.dilation[0], layer.padding.top, layer.H)
-    cols = _touched(layer.Q, layer.S, layer.stride[1], layer.dilation[1], layer.padding.left, layer.W)
-    return layer.weights + layer.N * layer.G * layer.C * rows * cols + layer.output_words
+    inputs = layer.input_words
+    if layer.op is Op.CONV:
+        rows = _touched(layer.P, layer.R, layer.stride[0], layer.dilation[0], layer.padding.top, layer.H)
+        cols = _touched(layer.Q, layer.S, layer.stride[1], layer.dilation[1], layer.padding.left, layer.W)
+        inputs = layer.N * layer.G * layer.C * rows * cols
+    return {Operand.W: layer.weights, Operand.I: inputs, Operand.O: layer.output_words}
+
+
+def ideal_bytes(layer: Layer, hardware: Hardware) -> float:
+    """Return the bytes of ``ideal_words``, each operand in its own width."""
+    return sum(words * hardware.operand_width(operand) / 8 for operand, words in ideal_words(layer).items())
 
 
 def _touched(outputs: int, taps: int, stride: int, dilation: int, pad: int, size: int) -> int:
@@ -139,7 +151,7 @@ def layer_points(result: Result) -> list[LayerPoint]:
     for names in groups.values():
         share = sum(records[name]["cycles"] for name in names) / cycles
         first = names[0]
-        points.append(_point(layers[first], records[first], most, result.hardware.word_bits / 8, share, len(names)))
+        points.append(_point(layers[first], records[first], most, result.hardware, share, len(names)))
     return points
 
 
@@ -150,12 +162,14 @@ def harmonic(points: Sequence[LayerPoint], attribute: str) -> float:
 
 
 def _point(
-    layer: Layer, record: dict[str, Any], most: Roofs, word_bytes: float, time_share: float, repeats: int
+    layer: Layer, record: dict[str, Any], most: Roofs, hardware: Hardware, time_share: float, repeats: int
 ) -> LayerPoint:
-    macs = layer.macs
-    # A word that is filled into the buffer is one write there, one that is drained to DRAM one read.
-    reads = word_bytes * (record["glb_read_words"] - record["dram_write_words"])
-    writes = word_bytes * (record["glb_write_words"] - record["dram_read_words"])
+    macs, word_bytes = layer.macs, hardware.word_bits / 8
+    reads, writes = word_bytes * record["glb_read_words"], word_bytes * record["glb_write_words"]
+    if hardware.programs:
+        # A word that is filled into the buffer is one write there, one that is drained to DRAM one read.
+        reads -= word_bytes * record["dram_write_words"]
+        writes -= word_bytes * record["dram_read_words"]
     ports = max(_time(reads, most.read_bytes_per_cycle), _time(writes, most.write_bytes_per_cycle))
     return LayerPoint(
         layer=layer.name,
@@ -164,7 +178,7 @@ def _point(
         dataflow=record["dataflow"],
         macs=macs,
         time_share=time_share,
-        ideal_macs_per_byte=macs / (word_bytes * ideal_words(layer)),
+        ideal_macs_per_byte=macs / ideal_bytes(layer, hardware),
         macs_per_dram_byte=record["macs_per_dram_byte"],
         macs_per_array_byte=macs / (reads + writes) if reads + writes else inf,
         peak=most.macs_per_cycle * macs / record["macs_executed"],

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from accelsim.dims import USES, Dim, Operand
-from accelsim.mapping.mapping import Mapping as LoopNest
+from accelsim.mapping.machine import machine_of
+from accelsim.mapping.mapping import NestMapping
 from accelsim.workload.layer import window_extent
 
 if TYPE_CHECKING:
@@ -48,14 +49,14 @@ class Fill:
 
 
 def buffer_fills(result: LayerResult, hardware: Hardware) -> list[Fill]:
-    """Return how full a layer's mapping makes every bounded memory outside the PEs, the outermost first.
+    """Return how full a layer's mapping makes every bounded memory; of those in the PEs, one instance.
 
     Args:
         result: The layer's result.
         hardware: The accelerator that it is of.
     """
-    if not isinstance(result.mapping, LoopNest):
-        return []
+    if isinstance(result.mapping, NestMapping):
+        return nest_fills(result.mapping.nest, result.layer, machine_of(hardware))
     memory = hardware.outer_memories[1]
     doubled = {Operand[name] for name in memory.double_buffered}
     words = _tile_words(result.layer, result.mapping.tile)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from accelsim.errors import NoMappingError
 from accelsim.hardware.loader import load_hardware
 from accelsim.hardware.spec import Hardware
-from accelsim.report.intensity import harmonic, ideal_words, layer_points, roofs
+from accelsim.report.intensity import harmonic, ideal_bytes, layer_points, roofs
 from accelsim.result import Column, Result
 from accelsim.simulation import simulate
 from accelsim.workload.layer import Layer
@@ -173,7 +173,7 @@ def form_rows(study: Study) -> list[dict[str, Any]]:
                 "objective": objective,
                 "macs": totals["macs"],
                 "ideal_macs_per_byte": totals["macs"]
-                / (word_bytes * sum(ideal_words(entry.layer) for entry in result.layer_results)),
+                / sum(ideal_bytes(entry.layer, result.hardware) for entry in result.layer_results),
                 "macs_per_dram_byte": totals["macs"] / (word_bytes * totals["dram_words"]),
                 "macs_per_array_byte": harmonic(points, "macs_per_array_byte"),
                 "attainable_macs_per_cycle": harmonic(points, "attainable"),

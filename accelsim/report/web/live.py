@@ -14,7 +14,7 @@ from typing import Any
 
 from accelsim.errors import InputError, did_you_mean
 from accelsim.hardware.loader import hardware_names, load_hardware
-from accelsim.hardware.spec import Hardware
+from accelsim.hardware.spec import Hardware, Memory
 from accelsim.mapping.mapping import OBJECTIVES
 from accelsim.report.tables import comparison_rows
 from accelsim.report.web.data import page_data, result_data
@@ -171,31 +171,37 @@ class Playground:
 
 def control_paths(hardware: Hardware) -> dict[str, str]:
     """Return the controls that change the hardware -> path of the field that each one sets."""
-    dram, buffer = hardware.outer_memories[:2]
-    array = hardware.fanouts[0].name
+    array, buffer = hardware.fanouts[-1], _buffer(hardware)
+    axes = [f"axes.{axis.name}.size" for axis in array.axes] or ["rows", "cols"]
     return {
-        "rows": f"fanouts.{array}.rows",
-        "cols": f"fanouts.{array}.cols",
-        "buffer_kib": f"memories.{buffer.name}.size_kb",
-        "dram_words_per_cycle": f"memories.{dram.name}.words_per_cycle",
+        "rows": f"fanouts.{array.name}.{axes[0]}",
+        "cols": f"fanouts.{array.name}.{axes[1]}",
+        "buffer_kib": f"memories.{buffer.name if buffer else ''}.size_kb",
+        "dram_words_per_cycle": f"memories.{hardware.memories[0].name}.words_per_cycle",
     }
+
+
+def _buffer(hardware: Hardware) -> Memory | None:
+    """Return the outermost memory with a size in KiB."""
+    return next((memory for memory in hardware.outer_memories if memory.size_kb is not None), None)
 
 
 def _own_values(hardware: Hardware) -> dict[str, float]:
     """Return the hardware's own values of what the controls set."""
-    dram, buffer = hardware.outer_memories[:2]
-    array = hardware.fanouts[0]
+    rows, cols = (axis.size for axis in hardware.fanouts[-1].all_axes)
+    buffer = _buffer(hardware)
     return {
-        "rows": array.rows or 0,
-        "cols": array.cols or 0,
-        "buffer_kib": buffer.size_kb or 0,
-        "dram_words_per_cycle": dram.words_per_cycle or 0,
+        "rows": rows,
+        "cols": cols,
+        "buffer_kib": (buffer.size_kb if buffer else None) or 0,
+        "dram_words_per_cycle": hardware.memories[0].words_per_cycle or 0,
     }
 
 
 def _has_controls(hardware: Hardware) -> bool:
     """Whether the hardware has an array, a buffer and a DRAM channel that the controls can set."""
-    return len(hardware.outer_memories) > 1 and bool(hardware.fanouts) and all(_own_values(hardware).values())
+    two_axes = bool(hardware.fanouts) and len(hardware.fanouts[-1].all_axes) == 2
+    return two_axes and all(_own_values(hardware).values())
 
 
 def _controls(
@@ -203,6 +209,7 @@ def _controls(
 ) -> list[Control]:
     """Return the controls of the page, in its order."""
     flows = dict.fromkeys(flow for machine in machines.values() for flow in machine.dataflows)
+    anything = () if hardware.programs else ("any",)
     choices = [
         ("network", "network", "Network to run.", network, networks),
         ("hardware", "accelerator", "Its file gives all that has no control.", hardware.name, tuple(machines)),
@@ -211,7 +218,7 @@ def _controls(
             "dataflow",
             "The best of the hardware's for every layer, or one for all.",
             "best",
-            ("best", *flows),
+            ("best", *flows, *anything),
         ),
         ("objective", "chosen for", "What mappings are chosen for.", OBJECTIVES[0], OBJECTIVES),
     ]
