@@ -87,8 +87,8 @@ def search(
         constraint: The dataflow.
         objective: ``cycles`` (ties: energy), ``energy`` (ties: cycles) or ``edp`` (ties: cycles).
         uneven: Whether operands may be kept at places of their own within a memory.
-        most_bounds: After how many bounds the search ends with the best so far, or None to go on to the end. While
-            there is no mapping yet, the limit holds for every skeleton by itself.
+        most_bounds: After how many bounds the search ends with the best so far, or None to go on to the end. If there
+            is no mapping by then, as many again go into finding one.
 
     Raises:
         NoMappingError: No mapping fits the machine.
@@ -110,7 +110,7 @@ def search(
     hunt = _Hunt(kernels, tasks, number, most_bounds)
     share = FIRST_STEP
     while hunt.winner is None:
-        goal = tasks[0].root(number) * (1 + share) if share < LOOSEST else math.inf
+        goal = tasks[0].root(number) * (1 + share) if share < LOOSEST and not hunt.over else math.inf
         hunt.run(goal)
         if hunt.winner is None and math.isinf(goal):
             raise NoMappingError(f"layer {layer.name}: no mapping fits {machine.name}")
@@ -138,15 +138,21 @@ class _Hunt:
         self.evaluated = self.bounded = 0
         self.complete = True
 
+    @property
+    def over(self) -> bool:
+        """Whether the limit is reached."""
+        return self.bounded >= self.most
+
     def run(self, goal: float) -> None:
-        """Look for the best mapping that beats a goal."""
+        """Look for the best mapping that beats a goal; without one and over the limit, share it out once more."""
         self.best[:] = _target(goal, self.objective)
+        anything = self.over
         for task in self.tasks:
             if task.root(self.objective) > goal:
                 break
             task.reset()
             state = task.state._replace(best=self.best)
-            state.found[4] = self.most if self.winner is None else max(0, self.most - self.bounded)
+            state.found[4] = self.most // len(self.tasks) + 1 if anything else max(0, self.most - self.bounded)
             self.kernels.search(
                 task.stages - 1, task.lay, task.skeleton, task.mach, task.costs, task.space, state, task.work,
                 self.objective, False,

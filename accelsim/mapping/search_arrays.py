@@ -214,8 +214,8 @@ class State(NamedTuple):
         reduced: int64[stages, 9, 4], instances so far along every axis that are added up.
         remaining: float64[stages, 9], iterations of the undecided dims if nothing is unrolled.
         visited: int64[stages], how often every dim of a stage was decided.
-        found: int64[5], mappings that beat what was best, bounds computed, mappings evaluated, whether something had
-            to be left out, and how many bounds may be computed.
+        found: int64[5], mappings that beat what was best, bounds computed, mappings evaluated, why it
+            is not complete (0: it is), and how many bounds may be computed.
     """
 
     row: np.ndarray
@@ -274,6 +274,7 @@ class Work(NamedTuple):
         value: float64[quantities + 2].
         reads: float64[memories].
         writes: float64[memories].
+        rough: bool[2], whether windows along an image axis may leave gaps under what is chosen.
         uneven_cuts: bool[2, outputs + 1], whether a cut between two outputs fetches fewer pixels again than others.
     """
 
@@ -301,4 +302,5 @@ class Work(NamedTuple):
     value: np.ndarray
     reads: np.ndarray
     writes: np.ndarray
+    rough: np.ndarray
     uneven_cuts: np.ndarray

@@ -496,6 +496,16 @@ TERMS = 22
 """Terms of an option: by operand, words leaving the outer and entering the inner place, the same for the MAC, words of
 one visit at both ends, words of what one pass over the array covers; iterations of the fullest PE."""
 
+STOPPED, OMITTED = 1, 2
+"""Why a search is not complete: it has reached its limit; mappings that an option stands for were left out."""
+
+FEW_OUTPUTS = 32
+"""Where cuts are not alike (next to padding, or with gaps between windows), all that an option stands for is looked
+at only if a dim is at most this large."""
+
+EVALUATION_COSTS = 4
+"""How many bounds an exact evaluation takes the time of, about; the limit of a search counts both."""
+
 MAX_AXES = 4
 MAX_PLACES = 3
 
@@ -1101,8 +1111,9 @@ def fill_costs(lay, skeleton, machine, costs):
         slowest = outer_rate if at_source else inner_rate
         if machine.buffering[target] == DOUBLE:
             costs.compute[stage, (T_TILE_SRC if at_source else T_TILE_TGT) + operand] += width / slowest
-            for later in range(stage + 1, stages):
-                costs.compute[later, T_PASS + operand] += width / slowest
+            if operand != I or lay.window[0, 2] + lay.window[1, 2] == 0:  # a first tile may lie in the padding
+                for later in range(stage + 1, stages):
+                    costs.compute[later, T_PASS + operand] += width / slowest
         elif machine.buffering[target] == SINGLE:
             step = skeleton.source[transfer] if at_source else skeleton.target[transfer]
             amount = (leaving if at_source else width * words) / all_axes(step, skeleton, machine)
@@ -1493,7 +1504,7 @@ def search(first_stage, lay, skeleton, machine, costs, space, state, work, objec
     """
     stage = first_stage
     fresh = True
-    while stage <= first_stage and state.found[3] == 0:
+    while stage <= first_stage and state.found[3] & STOPPED == 0:
         if fresh and (stage < first_stage or alone):
             fill_options(stage, lay, skeleton, machine, space, state)
         if not decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective, alone):
@@ -1700,7 +1711,7 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
         after = position + 1
         nodes += 1
         if nodes + state.found[1] > state.found[4]:
-            state.found[3] = 1
+            state.found[3] |= STOPPED
             break
         for k in range(len(active)):
             term = active[k]
@@ -1929,7 +1940,8 @@ def next_member(sizes, first, low, size, places):
 def gaps(dim, lay, skeleton, work):
     """Return whether windows of an output dim may leave gaps between them, so that more pieces can mean fewer pixels.
 
-    The filter's dim along the same axis has its chain of sizes already.
+    Both the output dim and the filter's dim along the same axis have the chains of the options themselves already.
+    Where a piece is one output there is nothing to cut.
     """
     axis = dim - P
     taps = lay.dims[dim + 2]
@@ -1937,10 +1949,10 @@ def gaps(dim, lay, skeleton, work):
         return False
     if lay.window[axis, 1] > 1 and taps > 1:
         return True
-    shortest = taps
     for step in range(len(skeleton.kind) - 1):
-        shortest = min(shortest, work.members[dim + 2, 0, step])
-    return lay.window[axis, 0] > shortest
+        if work.members[dim, 0, step] > 1 and work.members[dim + 2, 0, step] < lay.window[axis, 0]:
+            return True
+    return False
 
 
 @nb.njit(cache=True)
@@ -1950,7 +1962,6 @@ def chains_of(dim, lay, skeleton, machine, space, state, work):
     members = work.members[dim]
     stages = len(skeleton.stage_start) - 1
     steps = len(skeleton.kind)
-    uneven = dim >= P and dim < R and (work.uneven_cuts[dim - P].any() or gaps(dim, lay, skeleton, work))
     # the options themselves
     cover = 1
     for stage in range(stages - 1, -1, -1):
@@ -1962,8 +1973,15 @@ def chains_of(dim, lay, skeleton, machine, space, state, work):
     work.number[dim] = 1
     if dim >= R:
         return True
-    if uneven and lay.dims[dim + 2] == 1 and stages == 2 and not work.uneven_cuts[dim - P].any():
-        uneven = members[0, skeleton.stage_start[1] - 1 + space.layouts[1, 6, 0]] > 1
+    rough = dim >= P and gaps(dim, lay, skeleton, work)
+    uneven = dim >= P and work.uneven_cuts[dim - P].any()
+    if dim >= P:
+        work.rough[dim - P] = rough
+    uneven = uneven or rough
+    if uneven and size > FEW_OUTPUTS and lay.dims[dim + 2] > 1:
+        uneven = False
+        work.rough[dim - P] = False
+        state.found[3] |= OMITTED
     if not uneven and divides(size, members[0], skeleton, dim):
         count = dim_iterations(size, members[0], skeleton, work.flags, work.sizes, work.times)
         if count <= state.iterations[0, dim]:
@@ -2079,7 +2097,8 @@ def fill_members(dim, lay, skeleton, machine, work):
     members, size = work.members[dim], lay.dims[dim]
     steps = len(skeleton.kind)
     n = 0
-    whole = dim >= P and dim < R and (work.uneven_cuts[dim - P].any() or gaps(dim, lay, skeleton, work))
+    few = size <= FEW_OUTPUTS or lay.dims[min(dim + 2, S)] == 1
+    whole = P <= dim < R and ((work.uneven_cuts[dim - P].any() and few) or work.rough[dim - P])
     alone = whole and lay.dims[dim + 2] == 1
     whole = whole and not alone
     for k in range(work.number[dim]):
@@ -2177,10 +2196,13 @@ def evaluate_chain(lay, skeleton, machine, space, state, work, objective):
             work.members[dim, 0] = 1
             work.number[dim] = 1
         elif not chains_of(dim, lay, skeleton, machine, space, state, work):
-            state.found[3] = 1
+            state.found[3] |= OMITTED
         fill_members(dim, lay, skeleton, machine, work)
     pick = np.zeros(8, dtype=np.int64)
     while True:
+        if state.found[1] > state.found[4]:
+            state.found[3] |= STOPPED
+            return
         evaluate_pick(pick, lay, skeleton, machine, state, work, objective)
         dim = 0
         while dim < 8:
@@ -2210,6 +2232,7 @@ def evaluate_pick(pick, lay, skeleton, machine, state, work, objective):
     energy, cycles = combine(work.inner, lay.dims, work.memory_factors, work.memory_pixels, work.picked, iterations,
                              skeleton, machine, work.value, work.reads, work.writes, work.loops)  # fmt: skip
     state.found[2] += 1
+    state.found[1] += EVALUATION_COSTS
     if not worse(energy, cycles, state.best, objective):
         state.best[0], state.best[1] = energy, cycles
         state.best_inner[:] = work.inner

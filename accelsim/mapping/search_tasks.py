@@ -269,6 +269,7 @@ def _work(
         value=np.zeros(quantities + 2),
         reads=np.zeros(len(mach.words)),
         writes=np.zeros(len(mach.words)),
+        rough=np.zeros(2, dtype=np.bool_),
         uneven_cuts=np.zeros((2, int(lay.dims[4:6].max()) + 1), dtype=np.bool_),
     )
     kernels.mark_uneven_cuts(lay, work.uneven_cuts)
