@@ -65,6 +65,22 @@ def test_time_without_limits_of_ports_is_the_closed_form_s(data):
     assert done.timing.stall_cycles == pytest.approx(0)
 
 
+def test_an_image_of_one_pixel_under_several_windows():
+    """A tile of one stored pixel is not a tile of one window: the others of its windows see padding."""
+    layer = Layer.conv("dot", 1, 2, 1, 2, padding=1)
+    machine = Machine(name="pair", stores=(Store(name="DRAM"), Store(name="GLB")))
+    steps = (
+        Place(store="DRAM", operands=ALL_OPERANDS, tile=layer.dims, order=tuple(Dim)),
+        Place(store="GLB", operands=ALL_OPERANDS, tile=layer.dims._replace(K=1), order=tuple(Dim)),
+    )
+    tensors = random_tensors(layer)
+    done = execute(Nest(steps=steps), layer, machine, tensors)
+    np.testing.assert_array_equal(done.outputs, convolve(layer, tensors))
+    assert [flow.source_words for flow in done.flows] == [
+        flow.source_words for flow in evaluate(Nest(steps=steps), layer, machine).traffic
+    ]
+
+
 def test_two_halves_in_lockstep():
     """Tiles that take 10 cycles to load and 4 to compute: the DMA sets the pace, and the last computation follows."""
     layer = Layer.conv("pixels", 1, 1, (1, 40))

@@ -431,14 +431,21 @@ class _Lowering:
             bases.append(offsets @ strides + np.arange(len(offsets)) // ratio * words)
             pixels.append(offsets[:, 3:].T)
             first.append(first[-1] + len(offsets))
-            to_mac = way.target == len(self.nest.steps)
-            single.append(to_mac or math.prod(self._shape(way.operand, way.target)) == 1)
+            single.append(way.target == len(self.nest.steps) or self._is_single(way.operand, way.target))
         return {
             "way_single": _ints(single),
             "way_place": _ints(first[:-1]),
             "base": np.concatenate(bases),
             "pixel": np.concatenate(pixels, axis=1),
         }
+
+    def _is_single(self, operand: Operand, step: int) -> bool:
+        """Return whether tiles at a place are one word: of inputs, one window position, not an image of one pixel."""
+        place = self.nest.steps[step]
+        assert isinstance(place, Place)
+        if operand is Operand.I and max(place.tile[Dim.P :]) > 1:
+            return False
+        return math.prod(self._shape(operand, step)) == 1
 
     def _buffer_arrays(self) -> dict[str, np.ndarray]:
         words = [math.prod(self._shape(*key)) for key in self.buffers]
