@@ -2,8 +2,8 @@
 
 Written from what a mapping is (``nest.check``) and what it costs (``closed_form.evaluate``), not from how the mapper
 searches. Nothing is pruned but what does not fit. All mappings of one arrangement of places are costed together, as
-arrays: what the closed form counts is a product over dims, so its own counts are tabled per dim (``_Part``) and its own
-formulas then run on the products (``_costs``). ``Brute.verify`` compares samples with the closed form of one nest.
+arrays: words are products over dims, so they are counted dim by dim, piece by piece and pixel by pixel, and the closed
+form's own formulas then run on the products. ``Brute.verify`` compares samples with the closed form of one nest.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import itertools
 import math
 import random
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import NamedTuple
 from unittest import mock
 
@@ -165,22 +164,34 @@ def orders(loops, stationary):
     return found
 
 
-class _Part(closed_form._Walk):
-    """The closed form's counts along one dim, or along the two of an image axis, the others being 1."""
+class Run(NamedTuple):
+    """A run of indices along a dim, and which piece of the keyed cuts it is."""
 
-    def __init__(self, sizes, chosen, steps, machine, window):
-        self.layer = SimpleNamespace(dims=Dims(*(sizes.get(dim, 1) for dim in Dim)))
-        self.nest = _nest(steps, self.layer.dims, chosen, {})
-        self.machine = machine
-        self.cuts = closed_form.cuts(self.nest)
-        self.window = window
-        self.axes = {f"{f.name}.{axis.name}": (f, axis) for f in machine.fanouts for axis in f.axes}
-        self.stores = {store.name: store for store in machine.stores}
+    start: int
+    size: int
+    key: tuple
 
-    def _pieces(self, dim, every, depth):
-        if self.layer.dims[dim] == 1:
-            return [closed_form.Piece(0, 1, (0,) * depth)]
-        return super()._pieces(dim, every, depth)
+
+def runs(size, inner, flags, keyed):
+    """Return the runs that cuts into pieces of these sizes leave: all pieces of a flagged cut, else the first."""
+    found = [Run(0, size, ())]
+    for piece, flag, key in zip(inner, flags, keyed, strict=True):
+        found = [
+            Run(run.start + offset, min(piece, run.size - offset), (*run.key, offset) if key else run.key)
+            for run in found
+            for offset in range(0, run.size if flag else 1, piece)
+        ]
+    return found
+
+
+def pixels(window, outputs, taps):
+    """Return the pixels that runs of outputs and of taps touch: within one piece of the keyed cuts each once."""
+    groups = {}
+    for run in outputs:
+        for tap in taps:
+            span = window.interval(run.start, run.size, tap.start, tap.size)
+            groups.setdefault((run.key, tap.key), set()).update(range(*span))
+    return sum(map(len, groups.values()))
 
 
 def _nest(steps, dims, chosen, order):
@@ -385,27 +396,39 @@ class Brute:
         return total
 
     def _part(self, way, part, chosen, zones, first, keys):
-        """Return the closed form's words along one dim, or the two of an image axis."""
-        window = [closed_form.Window(1, 1, 0, 1)] * 2
-        if part in PAIRS:
-            window[PAIRS.index(part)] = self.window[PAIRS.index(part)]
-        walk = _Part({dim: self.layer.dims[dim] for dim in part}, chosen, self.steps, self.machine, window)
+        """Return the words along one dim, or the two of an image axis, seen from depths of the nest."""
         used = part[0] in USES[way.operand]
-        zone = {index: number for number, index in enumerate(self.zones)}
-        loops = [
-            [first is not None and (used or (first is False and zone.get(index, 0) < zones))] * len(Dim)
-            for index in range(len(self.steps))
-        ]
-        return [walk._words(way, loops, depth, busiest=busiest) for busiest, depth in keys]
+        found = []
+        for busiest, depth in keys:
+            flags, keyed = [], []
+            for index, step in enumerate(self.steps[: way.target]):
+                if step.store is not None:
+                    counts = used or (first is False and self.zones.index(index) < zones)
+                    flags.append(first is not None and counts)
+                    keyed.append(flags[-1])
+                elif index < depth:
+                    flags.append(not busiest)
+                    keyed.append(True)
+                else:
+                    shared = way.operand is Operand.O or way.operand in step.axis.shares
+                    flags.append(used or not shared)
+                    keyed.append(not shared)
+            cut = [
+                runs(self.layer.dims[dim], chosen[dim].inner[: way.target] if dim in chosen else (1,) * way.target, flags, keyed)
+                for dim in part
+            ]
+            if len(part) == 2:
+                found.append(pixels(self.window[PAIRS.index(part)], *cut))
+            else:
+                found.append(sum(run.size for run in cut[0]) if used else len(cut[0]))
+        return found
 
     def iterations(self):
         """Return the MACs of the fullest PE."""
         total = np.ones(self.rows, dtype=np.int64)
-        for dim in self.dims:
-            own = [
-                _Part({dim: self.layer.dims[dim]}, {dim: chain}, self.steps, self.machine, self.window).iterations()
-                for chain in self.chains[dim]
-            ]
+        places = [step.store is not None for step in self.steps]
+        for dim, table in self.chains.items():
+            own = [len(runs(self.layer.dims[dim], chain.inner, places, places)) for chain in table]
             total = total * np.array(own, dtype=np.int64)[self.pick[dim]]
         return total
 
