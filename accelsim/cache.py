@@ -49,9 +49,14 @@ def enabled() -> bool:
     return os.environ.get("ACCELSIM_NO_CACHE", "") in ("", "0")
 
 
-def key_of(*parts: Any) -> bytes:
-    """Return the key of a question: the hash of its parts (numbers, texts, arrays, nested tuples) and of the code."""
-    digest = hashlib.sha256(_code_hash())
+def key_of(*parts: Any, code: tuple[str, ...] = _CODE) -> bytes:
+    """Return the key of a question: the hash of its parts (numbers, texts, arrays, nested tuples) and of the code.
+
+    Args:
+        parts: What is asked.
+        code: Files of the package that compute the answer; ``*`` stands for anything in a name.
+    """
+    digest = hashlib.sha256(_code_hash(code))
     for part in parts:
         _feed(digest, part)
     return digest.digest()
@@ -121,9 +126,10 @@ def _connect() -> sqlite3.Connection:
 
 
 @cache
-def _code_hash() -> bytes:
+def _code_hash(code: tuple[str, ...]) -> bytes:
     package = Path(__file__).parent
-    return hashlib.sha256(b"".join((package / name).read_bytes() for name in _CODE)).digest()
+    files = [path for name in code for path in sorted(package.glob(name)) if path.is_file()]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).digest()
 
 
 def _feed(digest: Any, part: Any) -> None:

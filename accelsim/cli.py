@@ -48,9 +48,12 @@ def app() -> None:
 def _simulation_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that ``run`` and ``compare`` share."""
     for option in (
-        click.option("--dataflow", default="best", show_default=True, help="Best of the hardware's, or one by name."),
+        click.option(
+            "--dataflow", default="best", show_default=True, help="Best of the hardware's, one by name, or any."
+        ),
         click.option("--objective", default="cycles", show_default=True, help="cycles, energy or edp."),
         click.option("--batch", type=int, default=1, show_default=True, help="Images at a time."),
+        click.option("--mapping-space", help="uniform or uneven places of tiles (default: the hardware's)."),
     ):
         command = option(command)
     return command
@@ -61,6 +64,7 @@ def _simulation_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--hw", "hardware", required=True, help="Accelerator: a name (see `accelsim hw`) or a YAML file.")
 @_simulation_options
 @click.option("--engine", default="analytical", show_default=True, help="Engine that computes the costs.")
+@click.option("--mapping", "mappings", type=click.Path(), help="YAML file of mappings by layer, taken as they are.")
 @click.option("--out", type=click.Path(), help="Folder for tables, plots and a manifest.")
 @click.option("--format", "format_", type=FORMATS, default="table", show_default=True, help="What to print.")
 def run(network: str, hardware: str, out: str | None, format_: str, **options: Any) -> None:

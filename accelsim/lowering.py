@@ -12,6 +12,7 @@ import numpy as np
 
 from accelsim.dims import Dim, Operand
 from accelsim.errors import HardwareError, WorkloadError
+from accelsim.hardware import costs
 from accelsim.hardware.spec import Dataflow, Hardware, Memory
 from accelsim.mapping.arrays import Count, LayerArrays, MachineArrays
 from accelsim.workload.layer import Layer, Op
@@ -49,7 +50,7 @@ def lower_machine(hardware: Hardware, dataflow_name: str, layer: Layer) -> Machi
     """
     dataflow = hardware.dataflows[dataflow_name]
     dram, buffer = _outer_levels(hardware)
-    fanout = hardware.fanouts[0]
+    grid = hardware.fanouts[0].grid
     check_dataflow(hardware, dataflow_name)
     _check_memories(hardware, buffer)
     inside = _inside(dataflow)
@@ -60,8 +61,8 @@ def lower_machine(hardware: Hardware, dataflow_name: str, layer: Layer) -> Machi
         split[Dim.K] = hardware.register_words(dataflow_name, Operand.O)
     density = 1.0 - (hardware.zero_fraction[dataflow.skips_zeros_of] if dataflow.skips_zeros_of else 0.0)
     return MachineArrays(
-        axis_dims=np.array((Dim[dataflow.rows], Dim[dataflow.cols]), dtype=np.int64),
-        axis_sizes=np.array((fanout.rows, fanout.cols), dtype=np.int64),
+        axis_dims=np.array([Dim[name] for name in dataflow.axes], dtype=np.int64),
+        axis_sizes=np.array((grid.rows, grid.cols), dtype=np.int64),
         split=split,
         inside=inside,
         kept=int(kept),
@@ -70,11 +71,11 @@ def lower_machine(hardware: Hardware, dataflow_name: str, layer: Layer) -> Machi
         switch_cycles=float(hardware.memory(register).switch_cycles),
         skip_density=density,
         skip_table=_skip_table(int(split.max()), layer.R * layer.S, density),
-        buffer_words=buffer.size_words(hardware.word_bits) or 0,
+        buffer_words=buffer.capacity_words(hardware.word_bits) or 0,
         dram_words_per_cycle=float(dram.words_per_cycle or math.inf),
         dram_latency=float(dram.latency_cycles),
-        read_port=float(fanout.read_words_per_row * fanout.rows),
-        write_port=float(fanout.write_words_per_col * fanout.cols),
+        read_port=float(grid.read_words_per_row * grid.rows),
+        write_port=float(grid.write_words_per_col * grid.cols),
         unit_energy=unit_energies(hardware, dataflow_name),
     )
 
@@ -191,7 +192,7 @@ def _inside_of(flow: Dataflow, operand: Operand) -> set[str]:
 
 
 def _weights_rules(flow: Dataflow) -> _Rules:
-    axes = {flow.rows, flow.cols}
+    axes = set(flow.axes)
     return (
         (axes <= set("GKCRS"), "rows and cols must unroll dims of the weights (G, K, C, R, S)"),
         (len(axes & set("CRS")) < 2, "one axis at most may add partial sums up (C, R or S)"),
@@ -202,10 +203,10 @@ def _weights_rules(flow: Dataflow) -> _Rules:
 
 
 def _inputs_rules(flow: Dataflow) -> _Rules:
-    axes = {flow.rows, flow.cols}
+    axes = set(flow.axes)
     outside = axes | set("PQ") | (set("K") if axes & set("PQ") else set())
     return (
-        (flow.rows in "NGCP" and flow.cols in "NGCQ", "rows must unroll N, G, C or P and cols N, G, C or Q"),
+        (flow.axes[0] in "NGCP" and flow.axes[1] in "NGCQ", "rows must unroll N, G, C or P and cols N, G, C or Q"),
         (
             not outside & _inside_of(flow, Operand.I),
             f"the loops of {', '.join(sorted(outside))} must be outside the place of I",
@@ -221,14 +222,14 @@ def _outputs_rules(flow: Dataflow) -> _Rules:
     cut = [entry for entry in set(flow.nest) if flow.nest.count(entry) > 1]
     skips = flow.skips_zeros_of is not None
     return (
-        (flow.rows in "NGP" and flow.cols in "NGQ", "rows must unroll N, G or P and cols N, G or Q"),
+        (flow.axes[0] in "NGP" and flow.axes[1] in "NGQ", "rows must unroll N, G or P and cols N, G or Q"),
         (flow.places[Operand.O][1] < flow.places[Operand.I][1], "the place of O must be outside that of I"),
         (set(outer) == set("NGPQK"), "the loops outside the place of O must be N, G, P, Q and K"),
         (cut in ([], ["K"]), "only K may stand twice"),
         (not cut or flow.nest[-1] == "K", "the inner loop of K must be the innermost, so that inputs shift once a tap"),
         (flow.skips_zeros_of in (None, "W"), "only zeros of W can be skipped"),
         (
-            not skips or (_inside_of(flow, Operand.I) - {"K"} == set("RS") and "G" not in (flow.rows, flow.cols)),
+            not skips or (_inside_of(flow, Operand.I) - {"K"} == set("RS") and "G" not in flow.axes),
             "skipping needs C outside and both R and S inside the place of I, and G not unrolled",
         ),
     )
@@ -260,15 +261,15 @@ def unit_energies(hardware: Hardware, dataflow: str) -> np.ndarray:
     """Return float64[len(Count)], the energy of one of each count under a dataflow, in the hardware's unit."""
     dram, buffer = _outer_levels(hardware)
     energies = np.zeros(len(Count))
-    energies[Count.MAC] = hardware.mac.energy
-    energies[Count.LINK] = hardware.fanouts[0].link_energy
+    energies[Count.MAC] = costs.mac_energy(hardware)
+    energies[Count.LINK] = costs.link_energy(hardware, hardware.fanouts[0])
     for operand, (name, _) in hardware.dataflows[dataflow].places.items():
         memory = hardware.memory(name)
-        energies[Count[f"RF_READ_{operand.name}"]] = memory.read_energy
-        energies[Count[f"RF_WRITE_{operand.name}"]] = memory.write_energy
+        energies[Count[f"RF_READ_{operand.name}"]] = costs.read_energy(hardware, memory)
+        energies[Count[f"RF_WRITE_{operand.name}"]] = costs.write_energy(hardware, memory)
     for operand in Operand:
-        energies[Count[f"GLB_READ_{operand.name}"]] = buffer.read_energy
-        energies[Count[f"GLB_WRITE_{operand.name}"]] = buffer.write_energy
-        energies[Count[f"DRAM_READ_{operand.name}"]] = dram.read_energy
-    energies[Count.DRAM_WRITE_O] = dram.write_energy
+        energies[Count[f"GLB_READ_{operand.name}"]] = costs.read_energy(hardware, buffer)
+        energies[Count[f"GLB_WRITE_{operand.name}"]] = costs.write_energy(hardware, buffer)
+        energies[Count[f"DRAM_READ_{operand.name}"]] = costs.read_energy(hardware, dram)
+    energies[Count.DRAM_WRITE_O] = costs.write_energy(hardware, dram)
     return energies

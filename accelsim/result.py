@@ -9,6 +9,7 @@ from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
+from accelsim.dims import Operand
 from accelsim.engine.analytical import ENERGY_COMPONENTS, LayerResult
 from accelsim.errors import InputError, did_you_mean
 from accelsim.hardware.spec import Hardware
@@ -19,6 +20,7 @@ from accelsim.workload.network import Network
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
     import pandas as pd
 
 SCHEMA_VERSION = 1
@@ -64,7 +66,7 @@ COLUMNS: dict[str, Column] = {
     "dram_cycles": Column("cycles", "Cycles in which the DMA moves words to and from DRAM, or waits for it."),
     "stall_cycles": Column("cycles", "Cycles in which the array waits for DRAM: cycles less compute_cycles."),
     "utilization": Column("", "MACs executed per PE and cycle; skipped zeros are not executed."),
-    "bound": Column("", "What the layer waits for: compute, dram, or glb (loads and drains of the array)."),
+    "bound": Column("", "What the layer waits for: compute, dram, glb (loads and drains of the array), or a memory."),
     "energy": Column("energy unit", "Energy of the layer, the sum of its components."),
     **{
         f"energy_{component}": Column("energy unit", f"Energy of {what}.")
@@ -72,20 +74,20 @@ COLUMNS: dict[str, Column] = {
             ("mac", "the multiply-accumulates"),
             ("rf", "the registers in the PEs"),
             ("noc", "the links between PEs"),
-            ("glb", "the global buffer"),
+            ("glb", "the global buffer, or all memories between DRAM and the PEs"),
             ("dram", "DRAM"),
         )
     },
     "energy_unit": Column("", "What one unit of energy is: MAC (one 16-bit MAC) or pJ."),
     "dram_read_words": Column("words", "Words read from DRAM."),
     "dram_write_words": Column("words", "Words written to DRAM."),
-    "glb_read_words": Column("words", "Words read from the global buffer, towards the array or DRAM."),
-    "glb_write_words": Column("words", "Words written to the global buffer, from the array or DRAM."),
+    "glb_read_words": Column("words", "Words read from the global buffer (or buffers), towards the array or DRAM."),
+    "glb_write_words": Column("words", "Words written to the global buffer (or buffers), from the array or DRAM."),
     "macs_per_dram_byte": Column("MACs/byte", "Multiply-accumulates per byte moved to or from DRAM."),
     "macs_per_glb_byte": Column("MACs/byte", "Multiply-accumulates per byte moved to or from the global buffer."),
     "macs_executed": Column("MACs", "Multiply-accumulates that the array executes; skipped zeros are not."),
-    "mappings": Column("", "Mappings in the space that was searched completely."),
-    "mappings_walked": Column("", "Mappings evaluated in full; all others were proven worse by a lower bound."),
+    "mappings": Column("", "Mappings in the space that was searched completely (rounded from 2^63); 1 if given."),
+    "mappings_walked": Column("", "Mappings evaluated in full; all others were proven no better."),
 }
 """Every column of the per-layer table, in order."""
 
@@ -193,12 +195,22 @@ class Result:
         return plot_result(self, metric, path)
 
     def _utilization(self, macs_executed: float, cycles: int) -> float:
-        pes = sum(fanout.pes for fanout in self.hardware.fanouts)
-        return float(macs_executed / (pes * cycles))
+        return float(macs_executed / (self.hardware.pes * cycles))
+
+    def _bytes(self, counts: np.ndarray, memory: str) -> float:
+        """Return the bytes that a memory reads and writes, each operand's words in its own width."""
+        total = 0.0
+        for kind in ("READ", "WRITE"):
+            words = [
+                counts[Count[f"{memory}_{kind}_{operand.name}"]] * (self.hardware.operand_width(operand) / 8)
+                for operand in Operand
+                if f"{memory}_{kind}_{operand.name}" in Count.__members__
+            ]
+            total += sum(words)
+        return float(total)
 
     def _record(self, result: LayerResult) -> dict[str, Any]:
         layer, counts = result.layer, result.counts
-        word_bytes = self.hardware.word_bits / 8
         dram_read = counts[Count.DRAM_READ_W : Count.DRAM_READ_O + 1].sum()
         dram_write = counts[Count.DRAM_WRITE_O]
         glb_read = counts[Count.GLB_READ_W : Count.GLB_READ_O + 1].sum()
@@ -231,9 +243,14 @@ class Result:
             "dram_write_words": int(dram_write),
             "glb_read_words": float(glb_read),
             "glb_write_words": float(glb_write),
-            "macs_per_dram_byte": float(layer.macs / ((dram_read + dram_write) * word_bytes)),
-            "macs_per_glb_byte": float(layer.macs / ((glb_read + glb_write) * word_bytes)),
+            "macs_per_dram_byte": float(layer.macs / self._bytes(counts, "DRAM")),
+            "macs_per_glb_byte": _ratio(layer.macs, self._bytes(counts, "GLB")),
             "macs_executed": executed,
-            "mappings": result.space,
+            "mappings": result.space if result.space < 2**63 else float(result.space),  # tables have 64 bits
             "mappings_walked": result.walked,
         }
+
+
+def _ratio(amount: float, per: float) -> float:
+    """Return a ratio; of nothing (a machine without memories between DRAM and the PEs) it is 0."""
+    return float(amount / per) if per else 0.0

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
 
 import msgspec
 
 from accelsim import cache
-from accelsim.engine.analytical import Answer, LayerResult, dataflow_names, layer_result, question, solve_layer
-from accelsim.errors import InputError, did_you_mean
+from accelsim.engine.analytical import (
+    Answer,
+    LayerResult,
+    best_of,
+    layer_result,
+    question,
+    solve_layer,
+    why_nothing_fits,
+)
+from accelsim.engine.general import NestAnswer, NestSearch, given_result
+from accelsim.errors import InputError, NoMappingError, did_you_mean
 from accelsim.hardware.loader import load_hardware
 from accelsim.hardware.spec import Hardware
+from accelsim.mapping.handwritten import load_mappings
+from accelsim.mapping.hierarchy import ANY
+from accelsim.mapping.machine import constraint_of, machine_of
 from accelsim.mapping.mapping import OBJECTIVES
+from accelsim.mapping.nest import Nest
 from accelsim.result import Result
 from accelsim.workload.layer import Layer
 from accelsim.workload.loader import load_network
@@ -22,6 +37,9 @@ from accelsim.workload.network import Network
 
 ENGINES = ("analytical",)
 """Engines that can run a network."""
+
+MAPPING_SPACES = ("uniform", "uneven")
+"""Which mappings of a general machine are searched."""
 
 
 def simulate(
@@ -32,6 +50,8 @@ def simulate(
     objective: str = "cycles",
     batch: int = 1,
     engine: str = "analytical",
+    mapping_space: str | None = None,
+    mappings: Mapping[str, Nest] | str | os.PathLike[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Result:
     """Run a network on an accelerator, one layer at a time.
@@ -39,36 +59,49 @@ def simulate(
     Args:
         network: The network, or what ``load_network`` takes.
         hardware: The accelerator, or what ``load_hardware`` takes.
-        dataflow: ``best`` (the best of the hardware's for every layer) or the name of one.
+        dataflow: ``best`` (the best of the hardware's named ones for every layer), ``any`` (no constraint), one of the
+            hardware's by name, or one of the field's (ws, is, os, os_soc_mop, os_moc_sop, os_moc_mop, rs, nlr).
         objective: What a mapping is chosen for: ``cycles`` (ties: energy), ``energy`` (ties: cycles), or ``edp``.
         batch: Images at a time.
         engine: ``analytical``.
+        mapping_space: ``uniform`` (one place per memory) or ``uneven`` (each operand's tile at its own place);
+            None takes the hardware's. Fixed programs have a space of their own.
+        mappings: Mappings by layer to evaluate as they are, or the path of a YAML file of them; other layers are
+            searched.
         progress: Called with (distinct layers done, distinct layers in all).
 
     Returns:
         The result.
 
     Raises:
-        InputError: A name or an option is wrong.
+        InputError: A name or an option is wrong, or a given mapping is none of its layer's.
         NoMappingError: A layer fits the hardware in no way.
     """
     _check_choice("objective", objective, OBJECTIVES)
     _check_choice("engine", engine, ENGINES)
     net = (load_network(network) if isinstance(network, str) else network).with_batch(batch)
     hw = load_hardware(hardware) if isinstance(hardware, str) else hardware
-    dataflows = dataflow_names(hw, dataflow)
+    space = hw.mapping_space if mapping_space is None else mapping_space
+    _check_choice("mapping space", space, MAPPING_SPACES)
+    run = _Run(hw, dataflow_names(hw, dataflow), objective, uneven=space == "uneven")
     layers = net.array_layers
     if not layers:
         raise InputError(f"network {net.name}: no layer runs on the array (conv, linear or matmul)")
-    distinct = {layer.shape_key: layer for layer in layers}
-    solved = _solve_all(list(distinct.values()), hw, dataflows, objective, progress)
-    by_key = dict(zip(distinct, solved, strict=True))
+    given = _given(mappings, net, hw)
+    distinct = {layer.shape_key: layer for layer in layers if layer.name not in given}
+    solved = dict(zip(distinct, _solve_all(list(distinct.values()), run, progress), strict=True))
+    options = {"dataflow": dataflow, "objective": objective, "batch": batch, "engine": engine}
+    if run.searches:
+        options["mapping_space"] = space
     return Result(
         network=net,
         hardware=hw,
-        layer_results=tuple(replace(by_key[layer.shape_key], layer=layer) for layer in layers),
+        layer_results=tuple(
+            given[layer.name] if layer.name in given else replace(solved[layer.shape_key], layer=layer)
+            for layer in layers
+        ),
         not_charged=tuple(layer for layer in net.layers if not layer.on_array),
-        options={"dataflow": dataflow, "objective": objective, "batch": batch, "engine": engine},
+        options=options,
     )
 
 
@@ -83,42 +116,127 @@ def compare(networks: Iterable[Network | str], hardware: Iterable[Hardware | str
     return [simulate(network, machine, **options) for machine in machines for network in nets]  # type: ignore[arg-type]
 
 
-def _solve_all(
-    layers: Sequence[Layer],
-    hardware: Hardware,
-    dataflows: Sequence[str],
-    objective: str,
-    progress: Callable[[int, int], None] | None,
-) -> list[LayerResult]:
+def dataflow_names(hardware: Hardware, dataflow: str) -> tuple[str, ...]:
+    """Return the dataflows to try: all that the hardware names for ``best``, else the one.
+
+    Raises:
+        HardwareError: There is no such dataflow, or the machine's shape does not suit it.
+    """
+    if dataflow == "best":
+        return tuple(hardware.dataflows) or (ANY.name,)
+    if dataflow not in hardware.programs:
+        constraint_of(hardware, dataflow)
+    return (dataflow,)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What is asked of every layer: the best of some dataflows, each a fixed program or a constraint."""
+
+    hardware: Hardware
+    dataflows: tuple[str, ...]
+    objective: str
+    uneven: bool = field(kw_only=True)
+
+    @cached_property
+    def searches(self) -> dict[str, NestSearch]:
+        """The dataflows that are constraints."""
+        names = [name for name in self.dataflows if name not in self.hardware.programs]
+        if not names:
+            return {}
+        machine = machine_of(self.hardware)
+        return {
+            name: NestSearch(
+                machine=machine,
+                constraint=constraint_of(self.hardware, name),
+                objective=self.objective,
+                uneven=self.uneven,
+            )
+            for name in names
+        }
+
+    def question(self, layer: Layer, flow: str) -> bytes:
+        if flow in self.searches:
+            return self.searches[flow].question(layer)
+        return question(layer, self.hardware, flow, self.objective)
+
+    def solve(self, layer: Layer, flow: str) -> Answer | NestAnswer | None:
+        if flow in self.searches:
+            return self.searches[flow].solve(layer)
+        return solve_layer(layer, self.hardware, flow, self.objective)
+
+    def recall(self, flow: str, plain: Any) -> Answer | NestAnswer | None:
+        """Return an answer from the plain data that the cache kept."""
+        if plain is None:
+            return None
+        return msgspec.convert(plain, NestAnswer) if flow in self.searches else msgspec.convert(plain, Answer)
+
+    def result(self, layer: Layer, answers: Mapping[str, Answer | NestAnswer | None]) -> LayerResult:
+        """Return what a layer costs under the best dataflow.
+
+        Raises:
+            NoMappingError: No mapping fits under any of them.
+        """
+        found = [
+            self.searches[flow].result(layer, answer)
+            if isinstance(answer, NestAnswer)
+            else layer_result(layer, self.hardware, flow, answer)
+            for flow, answer in answers.items()
+            if answer is not None
+        ]
+        if not found:
+            first = self.dataflows[0]
+            search = self.searches.get(first)
+            raise NoMappingError(search.why_nothing_fits(layer) if search else why_nothing_fits(layer, self.hardware))
+        return best_of(found, self.objective)
+
+
+def _given(
+    mappings: Mapping[str, Nest] | str | os.PathLike[str] | None, network: Network, hardware: Hardware
+) -> dict[str, LayerResult]:
+    """Return the results of layers whose mapping is given."""
+    if mappings is None:
+        return {}
+    nests = mappings if isinstance(mappings, Mapping) else load_mappings(mappings)
+    layers = {layer.name: layer for layer in network.array_layers}
+    for name in nests:
+        if name not in layers:
+            raise InputError(
+                f"a mapping is given for {name!r}, which is no layer of {network.name} that runs on the array"
+                f"{did_you_mean(name, layers)}"
+            )
+    machine = machine_of(hardware)
+    return {name: given_result(layers[name], machine, nest) for name, nest in nests.items()}
+
+
+def _solve_all(layers: Sequence[Layer], run: _Run, progress: Callable[[int, int], None] | None) -> list[LayerResult]:
     """Return the results of distinct layers, in their order: from the cache, or solved on all cores."""
-    asked = {(layer, flow): question(layer, hardware, flow, objective) for layer in layers for flow in dataflows}
+    asked = {(layer, flow): run.question(layer, flow) for layer in layers for flow in run.dataflows}
     known = cache.read(list(asked.values()))
-    answers: dict[tuple[Layer, str], Answer | None] = {}
+    answers: dict[tuple[Layer, str], Answer | NestAnswer | None] = {}
     open_questions = []
-    for pair, key in asked.items():
+    for (layer, flow), key in asked.items():
         if key in known:
-            answers[pair] = None if known[key] is None else msgspec.convert(known[key], Answer)
+            answers[layer, flow] = run.recall(flow, known[key])
         else:
-            open_questions.append(pair)
-    for count, (pair, answer) in enumerate(_solve_open(open_questions, hardware, objective), 1):
+            open_questions.append((layer, flow))
+    for count, (pair, answer) in enumerate(_solve_open(open_questions, run), 1):
         answers[pair] = answer
         if progress:
             progress(count, len(open_questions))
     cache.write({asked[pair]: _plain(answers[pair]) for pair in open_questions})
-    return [
-        layer_result(layer, hardware, {flow: answers[layer, flow] for flow in dataflows}, objective) for layer in layers
-    ]
+    return [run.result(layer, {flow: answers[layer, flow] for flow in run.dataflows}) for layer in layers]
 
 
 def _solve_open(
-    pairs: Sequence[tuple[Layer, str]], hardware: Hardware, objective: str
-) -> Iterator[tuple[tuple[Layer, str], Answer | None]]:
+    pairs: Sequence[tuple[Layer, str]], run: _Run
+) -> Iterator[tuple[tuple[Layer, str], Answer | NestAnswer | None]]:
     """Yield every (layer, dataflow) with its answer, in order."""
     if not pairs:
         return
-    yield pairs[0], solve_layer(pairs[0][0], hardware, pairs[0][1], objective)  # alone: it may compile the kernels
+    yield pairs[0], run.solve(*pairs[0])  # alone: it may compile the kernels
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        futures = [pool.submit(solve_layer, layer, hardware, flow, objective) for layer, flow in pairs[1:]]
+        futures = [pool.submit(run.solve, *pair) for pair in pairs[1:]]
         try:
             for pair, future in zip(pairs[1:], futures, strict=True):
                 yield pair, future.result()
@@ -126,7 +244,7 @@ def _solve_open(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _plain(answer: Answer | None) -> object:
+def _plain(answer: Answer | NestAnswer | None) -> object:
     return None if answer is None else msgspec.to_builtins(answer)
 
 

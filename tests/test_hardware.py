@@ -61,7 +61,7 @@ def test_is_the_reference_accelerator_the_papers():
         dram, buffer, registers, _ = hardware.memories
         assert (hardware.name, fanout.rows, fanout.cols, fanout.pes) == (name, pes, pes, pes**2)
         assert buffer.size_kb == size_kb
-        assert buffer.size_words(hardware.word_bits) == size_kb * 512
+        assert buffer.capacity_words(hardware.word_bits) == size_kb * 512
         assert (dram.latency_cycles, dram.words_per_cycle) == (100, 8)
         assert dram.words_per_cycle * hardware.word_bits / 8 * hardware.clock_mhz * 1e6 == 16e9
         assert (hardware.mac.energy, registers.read_energy, buffer.read_energy, dram.read_energy) == (1, 1, 6, 200)
@@ -218,7 +218,7 @@ def test_is_a_field_that_the_reference_leaves_out_alive_or_refused(path, value):
 @pytest.mark.parametrize(
     ("name", "parts"),
     [
-        ("16x16", ["unknown hardware '16x16'", "did you mean '16x16_128KB'?", "known are 16x16_128KB, 8x8_32KB"]),
+        ("16x16", ["unknown hardware '16x16'", "did you mean '16x16_128KB' or", "known are 16x16_128KB, 8x8_32KB"]),
         ("8x8_32kb", ["unknown hardware '8x8_32kb'", "did you mean '8x8_32KB'"]),
         ("tpu", ["unknown hardware 'tpu'", "known are", "or give the path of a YAML file"]),
         ("", ["unknown hardware ''", "known are"]),

@@ -308,7 +308,6 @@ def test_is_best_the_better_dataflow_layer_by_layer(objective):
         assert value(rows[0]) == min(value(row) for row in rows[1:])
         chosen.add(rows[0]["dataflow"])
     assert chosen <= {"ws", "os"}
-    assert simulate(small_network(), hardware, dataflow="any", objective=objective).records == best.records
 
 
 def test_does_each_objective_get_the_least_of_its_own():

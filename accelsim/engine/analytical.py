@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -15,11 +15,10 @@ import numpy as np
 
 from accelsim import cache
 from accelsim.dims import Operand
-from accelsim.errors import HardwareError, NoMappingError, did_you_mean
 from accelsim.hardware.spec import Hardware
 from accelsim.lowering import TILED_DIMS, lower_layer, lower_machine, tile_candidates, unit_energies
 from accelsim.mapping.arrays import Count
-from accelsim.mapping.mapping import OBJECTIVES, build_mapping
+from accelsim.mapping.mapping import OBJECTIVES, NestMapping, build_mapping
 from accelsim.mapping.mapping import Mapping as LoopNest
 from accelsim.workload.layer import Layer
 
@@ -73,7 +72,7 @@ class LayerResult:
     """
 
     layer: Layer
-    mapping: LoopNest
+    mapping: LoopNest | NestMapping
     cycles: int
     array_cycles: float
     iteration_cycles: float
@@ -94,22 +93,6 @@ class LayerResult:
         if self.dram_cycles > self.array_cycles:
             return "dram"
         return "compute" if 2 * self.iteration_cycles >= self.array_cycles else "glb"
-
-
-def dataflow_names(hardware: Hardware, dataflow: str) -> tuple[str, ...]:
-    """Return the dataflows to try: all of the hardware's for ``best`` or ``any``, else the named one.
-
-    Raises:
-        HardwareError: The hardware has no such dataflow.
-    """
-    if dataflow in ("best", "any"):
-        return tuple(hardware.dataflows)
-    if dataflow not in hardware.dataflows:
-        known = ["best", *hardware.dataflows]
-        raise HardwareError(
-            f"{hardware.name} has no dataflow {dataflow!r}{did_you_mean(dataflow, known)}; it has {', '.join(known)}"
-        )
-    return (dataflow,)
 
 
 def solve_layer(layer: Layer, hardware: Hardware, dataflow: str, objective: str) -> Answer | None:
@@ -149,30 +132,23 @@ def question(layer: Layer, hardware: Hardware, dataflow: str, objective: str) ->
     return cache.key_of(lower_layer(layer), lower_machine(hardware, dataflow, layer), objective)
 
 
-def layer_result(layer: Layer, hardware: Hardware, answers: Mapping[str, Answer | None], objective: str) -> LayerResult:
-    """Return what a layer costs under the best dataflow.
+def best_of(results: Iterable[LayerResult], objective: str) -> LayerResult:
+    """Return the best of some results of a layer; ties go to the first.
 
     Args:
-        layer: The layer.
-        hardware: The accelerator.
-        answers: What ``solve_layer`` says for every dataflow to choose from; ties go to the first.
+        results: What the layer costs under every dataflow to choose from, one at least.
         objective: One of ``OBJECTIVES``.
-
-    Raises:
-        NoMappingError: No tile fits the buffer under any of them.
     """
-    found = [_result(layer, hardware, flow, answer) for flow, answer in answers.items() if answer is not None]
-    if not found:
-        raise NoMappingError(_why_nothing_fits(layer, hardware))
-    return min(found, key=lambda result: _score(result, objective))
+
+    def score(result: LayerResult) -> tuple[float, float]:
+        cycles, energy = float(result.cycles), result.total_energy
+        return {"cycles": (cycles, energy), "energy": (energy, cycles), "edp": (cycles * energy, cycles)}[objective]
+
+    return min(results, key=score)
 
 
-def _score(result: LayerResult, objective: str) -> tuple[float, float]:
-    cycles, energy = float(result.cycles), result.total_energy
-    return {"cycles": (cycles, energy), "energy": (energy, cycles), "edp": (cycles * energy, cycles)}[objective]
-
-
-def _result(layer: Layer, hardware: Hardware, dataflow: str, answer: Answer) -> LayerResult:
+def layer_result(layer: Layer, hardware: Hardware, dataflow: str, answer: Answer) -> LayerResult:
+    """Return what a layer costs under what ``solve_layer`` says for a dataflow."""
     counts = np.array(answer.counts)
     spent = counts * unit_energies(hardware, dataflow)
     cycles, array_cycles, dram_cycles, iteration_cycles = answer.times
@@ -190,7 +166,7 @@ def _result(layer: Layer, hardware: Hardware, dataflow: str, answer: Answer) -> 
     )
 
 
-def _why_nothing_fits(layer: Layer, hardware: Hardware) -> str:
+def why_nothing_fits(layer: Layer, hardware: Hardware) -> str:
     """Return the sentence that names the smallest need, operand by operand, and what the buffer has."""
     from accelsim.mapping import kernels  # noqa: PLC0415
 
@@ -206,7 +182,7 @@ def _why_nothing_fits(layer: Layer, hardware: Hardware) -> str:
     parts = ", ".join(f"{operand.name} {int(need[operand])}" for operand in Operand)
     return (
         f"layer {layer.name}: no tile fits {buffer.name} of {hardware.name}: the smallest needs {int(need.sum())} "
-        f"words ({parts}), it has {buffer.size_words(hardware.word_bits)}"
+        f"words ({parts}), it has {buffer.capacity_words(hardware.word_bits)}"
     )
 
 

@@ -12,7 +12,8 @@ import msgspec
 
 from accelsim.data import data_files, data_names
 from accelsim.errors import HardwareError, did_you_mean
-from accelsim.hardware.spec import Description, Hardware, misfit
+from accelsim.hardware.checks import misfit
+from accelsim.hardware.spec import Description, Hardware
 from accelsim.yamlio import Document, at, convert, read_yaml
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from accelsim.dims import Dim, Operand
 from accelsim.hardware.spec import Hardware
+from accelsim.mapping.nest import Nest, to_text
 from accelsim.workload.layer import Layer
 
 OBJECTIVES = ("cycles", "energy", "edp")
@@ -73,6 +74,22 @@ class Mapping:
         return "\n".join(lines)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NestMapping:
+    """A mapping on a machine of any hierarchy.
+
+    Attributes:
+        dataflow: Name of the constraint that it obeys, ``any`` for none, ``given`` if it was not searched.
+        nest: The loop nest.
+    """
+
+    dataflow: str
+    nest: Nest
+
+    def __str__(self) -> str:
+        return to_text(self.nest)
+
+
 def build_mapping(
     layer: Layer, hardware: Hardware, dataflow: str, tile: tuple[int, ...], order: tuple[int, ...]
 ) -> Mapping:
@@ -99,8 +116,8 @@ def build_mapping(
 def _array_nest(hardware: Hardware, dataflow: str, tile: tuple[int, ...]) -> list[Loop | Place]:
     """Return the loops inside the buffer's tile: blocks over the array, the array's axes, what registers keep."""
     flow = hardware.dataflows[dataflow]
-    fanout = hardware.fanouts[0]
-    axes = {Dim[flow.rows]: ("rows", fanout.rows), Dim[flow.cols]: ("cols", fanout.cols)}
+    grid = hardware.fanouts[0].grid
+    axes = {Dim[flow.axes[0]]: ("rows", grid.rows), Dim[flow.axes[1]]: ("cols", grid.cols)}
     nest: list[Loop | Place] = []
     spatial = [Loop(dim, 1, min(size, tile[dim]), axis) for dim, (axis, size) in axes.items()]
     seen: set[Dim] = set()

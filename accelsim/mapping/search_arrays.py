@@ -114,6 +114,7 @@ class Options(NamedTuple):
         covers: int64[rows], what the stage and those inside cover of the dim.
         terms: float64[rows, terms], factors of what the stage moves, at least.
         pieces: int64[rows, 6], sizes by which inputs are cut along an image axis.
+        iterations: int64[rows], iterations that the option leaves at least.
         skip: int64[rows], the next row with another count on the first axis, or the second.
     """
 
@@ -122,6 +123,7 @@ class Options(NamedTuple):
     covers: np.ndarray
     terms: np.ndarray
     pieces: np.ndarray
+    iterations: np.ndarray
     skip: np.ndarray
 
 
@@ -136,6 +138,8 @@ class Costs(NamedTuple):
         compute: float64[stages, terms], cycles in which the array waits for first tiles, or for what is single-buffered.
         latency: float64[1], cycles.
         instances: float64[stages], instances of all axes outside a stage.
+        first: float64[1], energy saved for every instance that begins partial sums, where the last stage decides.
+        limited: int64[...], the ports whose rate is limited.
     """
 
     energy: np.ndarray
@@ -145,6 +149,8 @@ class Costs(NamedTuple):
     compute: np.ndarray
     latency: np.ndarray
     instances: np.ndarray
+    first: np.ndarray
+    limited: np.ndarray
 
 
 class Space(NamedTuple):
@@ -159,9 +165,7 @@ class Space(NamedTuple):
             left of the stage's first two axes.
         level: int64[stages, 2, largest axis + 1], index of what is left of an axis.
         pixels: int64[2, outputs + 1, taps + 1], pixels along an image axis at least, by the sizes of pieces.
-        pixels_outputs: int64[2, outputs + 1], the same for the best size of pieces of taps.
-        pixels_taps: int64[2, taps + 1], the same for the best size of pieces of outputs.
-        pixels_least: int64[2].
+        largest: int64[stages, 8, 6], largest pieces that any option of a dim has, by kind.
         outer_energy: float64[stages], energy that the stages outside take at least.
         outer_ports: float64[stages, 3 x memories], cycles of every port that the stages outside take at least.
         layouts: int64[stages, 8, 4].
@@ -174,9 +178,7 @@ class Space(NamedTuple):
     floor: np.ndarray
     level: np.ndarray
     pixels: np.ndarray
-    pixels_outputs: np.ndarray
-    pixels_taps: np.ndarray
-    pixels_least: np.ndarray
+    largest: np.ndarray
     outer_energy: np.ndarray
     outer_ports: np.ndarray
     layouts: np.ndarray
@@ -193,8 +195,22 @@ class State(NamedTuple):
         energy: float64[stages + 1], energy of the stages inside, at least.
         ports: float64[stages + 1, 3 x memories], the same for port cycles.
         compute: float64[stages + 1], the same for waiting.
+        freed: float64[stages + 1, 3], energy of every operand's transfers into a stage, at least.
         best: float64[2], energy and cycles of the best mapping; what must be beaten.
         best_inner: int64[8, steps], its sizes.
+        known: int64[stages, 8, 2], for what the options of a dim were written: what is covered inside, and iterations.
+        position: int64[stages], position in its order of dims that a stage is at; -1 when it is through.
+        rows: int64[stages, 9], option at every position.
+        terms: float64[stages, 9, terms], products of the terms so far.
+        pixel: float64[stages, 9, 2, 6], pixels along the image's axes so far, at least.
+        free: int64[stages, 9, 4], instances left along every axis.
+        used: int64[stages, 9, 4], dims on every axis.
+        sizes: int64[stages, 3, 8], tile sizes at the stage's places, undecided dims at their least.
+        decided: bool[stages, 8].
+        pieces: int64[stages, 6, 8], sizes by which inputs are cut.
+        left: float64[stages, 9, 3], how much the undecided dims can grow, by the operand that does not depend on them.
+        firsts: float64[stages, 9], instances so far that each begin the same partial sums.
+        remaining: float64[stages, 9], iterations of the undecided dims if nothing is unrolled.
         visited: int64[stages], how often every dim of a stage was decided.
         found: int64[4], mappings that beat what was best, nodes visited, mappings evaluated, skeleton's number.
     """
@@ -206,8 +222,22 @@ class State(NamedTuple):
     energy: np.ndarray
     ports: np.ndarray
     compute: np.ndarray
+    freed: np.ndarray
     best: np.ndarray
     best_inner: np.ndarray
+    known: np.ndarray
+    position: np.ndarray
+    rows: np.ndarray
+    terms: np.ndarray
+    pixel: np.ndarray
+    free: np.ndarray
+    used: np.ndarray
+    sizes: np.ndarray
+    decided: np.ndarray
+    pieces: np.ndarray
+    left: np.ndarray
+    firsts: np.ndarray
+    remaining: np.ndarray
     visited: np.ndarray
     found: np.ndarray
 
@@ -218,10 +248,16 @@ class Work(NamedTuple):
     Attributes:
         members: int64[8, most, steps], by dim, the chains of sizes that an option of every stage stands for.
         number: int64[8], how many there are.
-        factors: float64[8, most, transfers, quantities, limits], their factors.
+        origin: int64[8, most], where their factors are remembered.
         iterations: float64[8, most], their iterations.
-        chosen: float64[8, transfers, quantities, limits].
-        pixels: float64[2, transfers, quantities].
+        memory_chains: int64[8, places, steps], chains whose factors are remembered.
+        memory_factors: float64[8, places, transfers, quantities, limits].
+        memory_iterations: float64[8, places].
+        memory_pairs: int64[2, places, 2, steps], chains of outputs and taps whose pixels are remembered.
+        memory_pixels: float64[2, places, transfers, quantities].
+        picked: int64[10], what of it a mapping has: by dim, then by image axis.
+        loops: bool[steps, 3].
+        windows: float64[2, most, transfers, quantities], factors of inputs where filters have one tap along the axis.
         option: int64[stages, 64, 7], the options that one option stands for: counts, then sizes.
         options: int64[stages], how many there are.
         inner: int64[8, steps].
@@ -239,10 +275,16 @@ class Work(NamedTuple):
 
     members: np.ndarray
     number: np.ndarray
-    factors: np.ndarray
+    origin: np.ndarray
     iterations: np.ndarray
-    chosen: np.ndarray
-    pixels: np.ndarray
+    memory_chains: np.ndarray
+    memory_factors: np.ndarray
+    memory_iterations: np.ndarray
+    memory_pairs: np.ndarray
+    memory_pixels: np.ndarray
+    picked: np.ndarray
+    loops: np.ndarray
+    windows: np.ndarray
     option: np.ndarray
     options: np.ndarray
     inner: np.ndarray

@@ -20,6 +20,9 @@ USES = np.array(
 FREE_OF = np.array([W, -1, I, O, W, W, O, O], dtype=np.int64)
 """The operand that a dim does not change, or -1."""
 
+REDUCING = (1 << C) | (1 << R) | (1 << S)
+"""Bit mask of the dims over which partial sums are added."""
+
 READ, WRITE, BOTH = range(3)
 SINGLE, DOUBLE, ROLLING = range(3)
 SRC, TGT, SRC_BUSY, TGT_BUSY, TILE_SRC, TILE_TGT, LINK = range(7)
@@ -376,23 +379,25 @@ def adder_cycles(inner, dims, skeleton, machine):
 
 
 @nb.njit(cache=True)
-def combine(inner, dims, factors, pixels, iterations, skeleton, machine, value, reads, writes):
+def combine(inner, dims, factors, pixels, picked, iterations, skeleton, machine, value, reads, writes, loops):
     """Return (energy, cycles) of a mapping from the factors of its dims.
 
     Args:
         inner: int64[8, steps], sizes inside every step.
         dims: int64[8].
-        factors: float64[8, transfers, quantities, limits].
-        pixels: float64[2, transfers, quantities].
+        factors: float64[8, ..., transfers, quantities, limits].
+        pixels: float64[2, ..., transfers, quantities].
+        picked: int64[10], which factors of every dim, and which pixels of both axes.
         iterations: Iterations of the fullest PE.
         skeleton: The skeleton.
         machine: The machine.
         value: float64[quantities + 2], workspace.
         reads: float64[memories], workspace.
         writes: float64[memories], workspace.
+        loops: bool[steps, 3], workspace.
     """
     steps = len(skeleton.kind)
-    loops = np.zeros((steps, 3), dtype=np.bool_)
+    loops[:] = False
     for step in range(steps):
         if skeleton.kind[step] == 1:
             continue
@@ -420,10 +425,10 @@ def combine(inner, dims, factors, pixels, iterations, skeleton, machine, value, 
         width = machine.width[operand]
         up = operand == O
         limit = counted_zones(transfer, loops, skeleton)
-        for quantity in range(factors.shape[2]):
-            words = pixels[0, transfer, quantity] * pixels[1, transfer, quantity]
+        for quantity in range(factors.shape[3]):
+            words = pixels[0, picked[8], transfer, quantity] * pixels[1, picked[9], transfer, quantity]
             for dim in range(8):
-                words *= factors[dim, transfer, quantity, limit]
+                words *= factors[dim, picked[dim], transfer, quantity, limit]
             value[quantity] = words
         back = 0.0
         back_source = 0.0
@@ -431,9 +436,9 @@ def combine(inner, dims, factors, pixels, iterations, skeleton, machine, value, 
         if up:
             first, first_source, first_target = 1.0, 1.0, 1.0
             for dim in range(8):
-                first *= factors[dim, transfer, SRC, 0]
-                first_source *= factors[dim, transfer, SRC_BUSY, 0]
-                first_target *= factors[dim, transfer, TGT_BUSY, 0]
+                first *= factors[dim, picked[dim], transfer, SRC, 0]
+                first_source *= factors[dim, picked[dim], transfer, SRC_BUSY, 0]
+                first_target *= factors[dim, picked[dim], transfer, TGT_BUSY, 0]
             back = value[SRC] - first
             back_source = value[SRC_BUSY] - first_source
             back_target = value[TGT_BUSY] - first_target
@@ -545,6 +550,12 @@ def window_bounds(dims, window, axis):
                 table[piece, part] = touched
     if dilation > 1 or (taps - 1) * dilation + 1 < stride:
         table[1:, 1:] = touched
+    for piece in range(1, outputs + 1):  # larger pieces can be cut up, so that they cost no more
+        for part in range(1, taps + 1):
+            if piece > 1:
+                table[piece, part] = min(table[piece, part], table[piece - 1, part])
+            if part > 1:
+                table[piece, part] = min(table[piece, part], table[piece, part - 1])
     return table, touched
 
 
@@ -722,8 +733,8 @@ def own_words(operand, sizes, window):
 
 
 @nb.njit(cache=True)
-def fits_alone(dim, sizes, least, memory, lay, layout, machine, tile, roomy):
-    """Return whether tiles of these sizes along one dim, and the least along the others, fit the memory.
+def fits_alone(dim, sizes, memory, lay, layout, machine, tile, roomy):
+    """Return whether tiles of these sizes along one dim, and of one index along the others, fit the memory.
 
     With ``roomy``, every tile takes its words once, however it is buffered.
     """
@@ -733,7 +744,7 @@ def fits_alone(dim, sizes, least, memory, lay, layout, machine, tile, roomy):
             continue
         whole = True
         for other in range(8):
-            tile[other] = sizes[layout[3, operand]] if other == dim else least[other]
+            tile[other] = sizes[layout[3, operand]] if other == dim else 1
             if USES[operand, other] and other == dim and tile[other] < lay.dims[other]:
                 whole = False
         room = 1 if whole or roomy else machine.room[memory]
@@ -757,6 +768,36 @@ def place_roles(dim, layout):
     own = layout[3, free] if layout[2, free] >= 0 else layout[6, 1] - 1
     pixels = layout[3, I] if dim >= P and layout[2, I] >= 0 else -1
     return own, pixels
+
+
+@nb.njit(cache=True)
+def any_sizes(dim, layout, skeleton):
+    """Return whether a dim may have another size at every place of a stage.
+
+    So it is if the operand that the dim is free of is not kept in the stage's memory but gains from its loops, or
+    gains from the last loops before the MAC: then all that decides is which loops run inside which place.
+    """
+    free = FREE_OF[dim]
+    places = layout[6, 1]
+    if free < 0 or places < 2:
+        return False
+    if layout[2, free] < 0:
+        return True
+    transfer = layout[5, free]
+    return transfer >= 0 and skeleton.per_mac[transfer] == 0 and layout[7, free] == 1
+
+
+@nb.njit(cache=True)
+def next_sizes(sizes, low, size, places, every):
+    """Advance to the next sequence of sizes that does not grow inwards; return whether there is one."""
+    for place in range(places - 1, -1, -1):
+        larger = next_size(sizes[place], size, every)
+        if larger <= (sizes[place - 1] if place > 0 else size):
+            sizes[place] = larger
+            for inner in range(place + 1, places):
+                sizes[inner] = low
+            return True
+    return False
 
 
 @nb.njit(cache=True)
@@ -842,6 +883,25 @@ def options_of(dim, stage, least, iterations, lay, skeleton, machine, layout, st
             rest //= most[axis]
             spread *= counts[axis]
         own = low
+        if any_sizes(dim, layout, skeleton):
+            if spread > 1 and not fits_spread(size, low, counts, axes):
+                continue
+            for place in range(places):
+                sizes[place] = low
+            while True:
+                if not last or fits_alone(dim, sizes, memory, lay, layout, machine, tile, False):
+                    if not count_only:
+                        row = start + n
+                        options.counts[row] = counts
+                        options.sizes[row] = sizes
+                        options.covers[row] = min(size, spread * sizes[0])
+                        options.iterations[row] = (
+                            last_iterations(size, spread, sizes[0]) if last else ceil_div(iterations[dim], spread)
+                        )
+                    n += 1
+                if not next_sizes(sizes, low, size, places, every):
+                    break
+            continue
         while own <= size:
             if spread > 1 and not fits_spread(size, low, counts, axes):
                 break
@@ -856,10 +916,10 @@ def options_of(dim, stage, least, iterations, lay, skeleton, machine, layout, st
                     if two and not outside and pixels > own:
                         break
                     set_sizes(sizes, own, pixels, low, own_place, pixel_place if two else -1, places)
-                    if places > 0 and not fits_alone(dim, sizes, least, memory, lay, layout, machine, tile, True):
+                    if last and places > 0 and not fits_alone(dim, sizes, memory, lay, layout, machine, tile, True):
                         break
                     ever = True
-                    if places == 0 or fits_alone(dim, sizes, least, memory, lay, layout, machine, tile, False):
+                    if not last or places == 0 or fits_alone(dim, sizes, memory, lay, layout, machine, tile, False):
                         if not count_only:
                             row = start + n
                             outermost = sizes[0] if places > 0 else 1
@@ -869,10 +929,7 @@ def options_of(dim, stage, least, iterations, lay, skeleton, machine, layout, st
                             left = ceil_div(iterations[dim], spread)
                             if last and places > 0:
                                 left = last_iterations(size, spread, outermost)
-                            fill_terms(
-                                dim, size, counts, sizes, left, layout, skeleton, machine,
-                                options.terms[row], options.pieces[row],
-                            )  # fmt: skip
+                            options.iterations[row] = left
                         n += 1
                     if not two:
                         break
@@ -970,6 +1027,12 @@ def fill_costs(lay, skeleton, machine, costs):
             taking |= 1 << source
         else:
             feeding |= 1 << source
+        # Reading partial sums back: not at the first visit, which every instance outside has that adds up the same sum.
+        apart = 1.0
+        for step in range(skeleton.source[transfer]):
+            if skeleton.kind[step] == 1 and machine.axis_dims[skeleton.ident[step]] & REDUCING:
+                apart *= machine.axis_size[skeleton.ident[step]]
+        inside = at_mac and skeleton.source[transfer] >= skeleton.stage_start[stage]
         # energy
         each = machine.write_energy[source] + machine.read_energy[source] if up else machine.read_energy[source]
         if up and not at_mac:
@@ -979,7 +1042,14 @@ def fill_costs(lay, skeleton, machine, costs):
             arriving = machine.read_energy[target] if up else machine.write_energy[target]
         if up:
             first = machine.read_energy[source] + (0.0 if at_mac else machine.write_energy[target])
-            costs.energy_constant[0] -= width * words * first
+            if inside:
+                known = 1.0
+                for step in range(skeleton.stage_start[stage], skeleton.source[transfer]):
+                    if skeleton.kind[step] == 1 and machine.axis_dims[skeleton.ident[step]] & REDUCING:
+                        known *= machine.axis_size[skeleton.ident[step]]
+                costs.first[0] = width * words * first * apart / known
+            else:
+                costs.energy_constant[0] -= width * words * first * apart
         crossed, link, forward = link_costs(transfer, skeleton, machine)
         if link > 0.0 and forward and crossed == 1:
             # Links take what arrives less what leaves; a part of it is charged, no more than leaving costs anyway.
@@ -990,7 +1060,7 @@ def fill_costs(lay, skeleton, machine, costs):
             arriving += link
             if up:
                 each += link
-                costs.energy_constant[0] -= width * words * link
+                costs.energy_constant[0] -= width * words * link * apart
         costs.energy[stage, src] += leaving * each
         costs.energy[stage, tgt] += width * words * arriving
         # ports
@@ -1009,7 +1079,9 @@ def fill_costs(lay, skeleton, machine, costs):
                 again = READ if outer else WRITE
                 for port in (again, BOTH):
                     costs.ports[stage, 3 * memory + port, src] += leaving / instances / machine.rates[memory, port]
-                    costs.ports_constant[3 * memory + port] -= width * words / instances / machine.rates[memory, port]
+                    costs.ports_constant[3 * memory + port] -= (
+                        width * words * apart / instances / machine.rates[memory, port]
+                    )
         # waiting
         if at_mac:
             continue
@@ -1135,57 +1207,73 @@ def fill_floor(stage, lay, layout, skeleton, machine, space):
 
 
 @nb.njit(cache=True)
+def fill_rows(stage, dim, lay, skeleton, machine, space):
+    """Write the terms of a dim's options, and what depends on them."""
+    options = space.options
+    first, end = space.start[stage, dim], space.start[stage, dim] + space.number[stage, dim]
+    following = end
+    for kind in range(6):
+        space.largest[stage, dim, kind] = 1
+    for row in range(end - 1, first - 1, -1):
+        fill_terms(
+            dim, lay.dims[dim], options.counts[row], options.sizes[row], options.iterations[row], space.layouts[stage],
+            skeleton, machine, options.terms[row], options.pieces[row],
+        )  # fmt: skip
+        for kind in range(6):
+            space.largest[stage, dim, kind] = max(space.largest[stage, dim, kind], options.pieces[row, kind])
+        if row + 1 < end and options.counts[row + 1, 0] != options.counts[row, 0]:
+            following = row + 1
+        options.skip[row] = following
+
+
+@nb.njit(cache=True)
 def fill_options(stage, lay, skeleton, machine, space, state):
-    """Write the options of every dim of a stage, and the least products of their terms."""
+    """Write the options of every dim of a stage whose inside has changed, and the least products of their terms."""
     layout = space.layouts[stage]
-    position = 0
-    while position < 8 and space.order[stage, position] >= 0:
+    for position in range(8):
         dim = space.order[stage, position]
+        if dim < 0:
+            break
+        low, left = state.cover[stage + 1, dim], state.iterations[stage + 1, dim]
+        if state.known[stage, dim, 0] == low and state.known[stage, dim, 1] == left:
+            continue
+        state.known[stage, dim, 0], state.known[stage, dim, 1] = low, left
         space.number[stage, dim] = options_of(
-            dim,
-            stage,
-            state.cover[stage + 1],
-            state.iterations[stage + 1],
-            lay,
-            skeleton,
-            machine,
-            layout,
-            space.start[stage, dim],
-            space.options,
-            False,
-        )
-        first, end = space.start[stage, dim], space.start[stage, dim] + space.number[stage, dim]
-        following = end
-        for row in range(end - 1, first - 1, -1):
-            if row + 1 < end and space.options.counts[row + 1, 0] != space.options.counts[row, 0]:
-                following = row + 1
-            space.options.skip[row] = following
-        position += 1
+            dim, stage, state.cover[stage + 1], state.iterations[stage + 1], lay, skeleton, machine, layout,
+            space.start[stage, dim], space.options, False,
+        )  # fmt: skip
+        fill_rows(stage, dim, lay, skeleton, machine, space)
     fill_floor(stage, lay, layout, skeleton, machine, space)
 
 
 @nb.njit(cache=True)
-def reusable(layout, left, rests, raised, spans, grow):
-    """Set how much larger the product of tile sizes can get that save each operand's transfers.
+def fill_last(lay, skeleton, machine, space):
+    """Write the terms of the last stage's options, which are given."""
+    stage = len(space.layouts) - 1
+    for dim in range(8):
+        if lay.dims[dim] > 1:
+            fill_rows(stage, dim, lay, skeleton, machine, space)
+    fill_floor(stage, lay, space.layouts[stage], skeleton, machine, space)
+
+
+@nb.njit(cache=True)
+def reusable(layout, left, at, rests, raised, spans, grow):
+    """Return how much larger the tile sizes can get, as a product, that save the transfers of some operands.
 
     Along the dims that an operand does not depend on, a larger tile saves transfers, but takes room for the other
-    operands whose tiles grow with it. ``left`` is float64[3], by operand how much its undecided dims can grow; ``rests`` is
-    float64[3], by operand how much its tile can; ``raised`` bool[3], whose transfers are looked at.
-
-    Returns:
-        float64: bound on the product over the operands that are looked at.
+    operands whose tiles grow with it. ``left[at]`` is by operand how much its undecided dims can grow; ``rests`` is by operand
+    how much its tile can; ``raised`` by operand whether its transfers are looked at; ``grow`` a workspace.
     """
     for operand in range(3):
         grow[operand] = 1.0
         if raised[operand]:
-            grow[operand] = left[operand]
+            grow[operand] = left[at, operand]
             for other in range(3):
                 if other != operand and covers(operand, other, layout, spans):
                     grow[operand] = min(grow[operand], rests[other])
     bound = grow[0] * grow[1] * grow[2]
     for other in range(3):
         product = 1.0
-        together = rests[other]
         members = 0
         for operand in range(3):
             if operand == other or not raised[operand]:
@@ -1197,7 +1285,7 @@ def reusable(layout, left, rests, raised, spans, grow):
         if raised[other]:
             product *= grow[other]
         if members == 2:
-            bound = min(bound, together * product)
+            bound = min(bound, rests[other] * product)
     return bound
 
 
@@ -1212,8 +1300,174 @@ def covers(operand, other, layout, spans):
 
 
 @nb.njit(cache=True)
+def next_row(row, end, at, free, used, layout, limits, counts, skip):
+    """Return the next option, from a row on, that the axes have room for, or -1; write what is left of them.
+
+    ``free[at]`` and ``used[at]`` are what is left of every axis and how many dims it has; the rows after are written.
+    """
+    axes = layout[6, 0]
+    while row < end:
+        fits = True
+        for axis in range(axes):
+            taken = counts[row, axis]
+            if taken > (free[at, axis] if used[at, axis] < limits[axis] else 1):
+                if axis == 0:
+                    return -1
+                row = skip[row] if axis == 1 else row + 1
+                fits = False
+                break
+            free[at + 1, axis] = free[at, axis] // taken if taken > 1 else free[at, axis]
+            used[at + 1, axis] = used[at, axis] + (taken > 1)
+        if fits:
+            return row
+    return -1
+
+
+@nb.njit(cache=True)
+def has_room(sizes, decided, room, memory, lay, layout, machine):
+    """Return whether the tiles fit their memory, undecided dims at their least; write their words into ``room``."""
+    total = 0.0
+    for operand in range(3):
+        room[operand] = 0.0
+        if layout[2, operand] < 0:
+            continue
+        place = layout[3, operand]
+        whole = True
+        words = machine.width[operand]
+        for dim in range(8):
+            if USES[operand, dim]:
+                if not (operand == I and dim >= P):
+                    words *= sizes[place, dim]
+                if decided[dim] and sizes[place, dim] < lay.dims[dim]:
+                    whole = False
+        if operand == I:
+            for axis in range(2):
+                span = (sizes[place, P + axis] - 1) * lay.window[axis, 0] + 1
+                span += (sizes[place, R + axis] - 1) * lay.window[axis, 1]
+                words *= min(lay.window[axis, 3], span)
+        if not whole:
+            words *= machine.room[memory]
+        room[operand] = words
+        total += words
+        if words > machine.operand_words[memory, operand]:
+            return False
+    return total <= machine.words[memory]
+
+
+@nb.njit(cache=True)
+def add_pixels(stage, dim, own, row, decided, pieces, pixel, at, lay, space):
+    """Bring the least pixels of an image axis up to date with a decided dim.
+
+    ``own[row]`` are the sizes of its pieces by kind; ``pieces`` and ``pixel[at]`` are modified in place.
+    """
+    axis = (dim - P) % 2
+    mate = dim + 2 if dim < R else dim - 2
+    together = decided[mate]
+    for kind in range(6):
+        size = own[row, kind]
+        pieces[kind, dim] = size
+        other = pieces[kind, mate] if together else space.largest[stage, mate, kind]
+        if lay.dims[mate] == 1 or (kind >= 4 and not together):
+            other = 1
+        outputs = size if dim < R else other
+        taps = other if dim < R else size
+        if kind >= 4:
+            low, high = clip_span(0, outputs, 0, taps, lay.window[axis])
+            pixel[at, axis, kind] = high - low
+        else:
+            pixel[at, axis, kind] = space.pixels[axis, outputs, taps]
+
+
+@nb.njit(cache=True)
+def fill_values(values, active, terms, at, floor, i, j, pixel):
+    """Write the products of the terms over all dims, at least: those decided, and the floor of the others."""
+    for k in range(len(active)):
+        term = active[k]
+        values[term] = terms[at, term] * floor[at, i, j, term]
+        if term % 3 == I and term < T_PASS:
+            values[term] *= pixel[at, 0, term // 3] * pixel[at, 1, term // 3]
+
+
+@nb.njit(cache=True)
+def shared_bound(energy, terms, at, pixel, left, budget, room, memory, spans, values, layout, machine, raised, rests,
+                 prices, grow):  # fmt: skip
+    """Return by how much the energy of undecided dims exceeds what ``values`` cost, since they share instances and room.
+
+    What saves one operand's transfers takes instances and room from what saves another's. The product of the factors
+    is at least the product of the undecided bounds over all that is left to share; the sum is least where the factors'
+    parts are equal (inequality of the means).
+    """
+    total = room[0] + room[1] + room[2]
+    more = machine.room[memory]
+    for operand in range(3):
+        rests[operand] = np.inf
+        if layout[2, operand] >= 0 and room[operand] > 0:
+            rests[operand] = machine.operand_words[memory, operand] * more / room[operand]
+            shared = (machine.words[memory] * more - (total - room[operand])) / room[operand]
+            rests[operand] = min(rests[operand], shared)
+    gain = 0.0
+    for side in range(2):
+        simple = 0.0
+        product = 1.0
+        several = 0
+        for operand in range(3):
+            term = 3 * side + operand
+            raised[operand] = (
+                layout[2, operand] >= 0 and layout[4, operand] == 0 and left[at, operand] > 1 and energy[term] > 0
+            )
+            own = energy[term] * values[term]
+            simple += own
+            if raised[operand]:
+                several += 1
+                product *= left[at, operand]
+                prices[operand] = energy[term] * terms[at, term]
+                if operand == I:
+                    prices[operand] *= pixel[at, 0, side] * pixel[at, 1, side]
+            else:
+                prices[operand] = own if energy[term] > 0 else 0.0
+        if several == 0:
+            continue
+        product /= reusable(layout, left, at, rests, raised, spans, grow)
+        if side == 0:
+            product /= budget
+        gain += max(0.0, least_sum(prices, raised, product, grow) - simple)
+    return gain
+
+
+@nb.njit(cache=True)
+def bound_cycles(stage, values, active, iterations, costs, space, state):
+    """Return the least cycles of any mapping with what is chosen so far."""
+    waiting = state.compute[stage + 1]
+    for k in range(len(active)):
+        waiting += costs.compute[stage, active[k]] * values[active[k]]
+    compute = costs.latency[0] + waiting + iterations / costs.instances[stage]
+    busy = 0.0
+    for port in costs.limited:
+        cycles = state.ports[stage + 1, port] + costs.ports_constant[port] + space.outer_ports[stage, port]
+        for k in range(len(active)):
+            cycles += costs.ports[stage, port, active[k]] * values[active[k]]
+        busy = max(busy, cycles)
+    return max(compute, costs.latency[0] + busy)
+
+
+@nb.njit(cache=True)
+def active_terms(stage, costs):
+    """Return the terms of a stage that cost something."""
+    found = np.empty(TERMS, dtype=np.int64)
+    n = 0
+    for term in range(T_ITER):
+        costly = costs.energy[stage, term] != 0.0 or costs.compute[stage, term] != 0.0
+        for port in costs.limited:
+            costly = costly or costs.ports[stage, port, term] != 0.0
+        if costly:
+            found[n] = term
+            n += 1
+    return found[:n].copy()
+
+
+@nb.njit(cache=True)
 def search(first_stage, lay, skeleton, machine, costs, space, state, work, objective, alone):
-    """Choose sizes stage by stage, from the innermost out and dim by dim; cut off what cannot beat the best.
+    """Choose sizes stage by stage, from the innermost out; cut off what cannot beat the best.
 
     Args:
         first_stage: The stage to begin with.
@@ -1228,227 +1482,291 @@ def search(first_stage, lay, skeleton, machine, costs, space, state, work, objec
         alone: Whether only the first stage's energy is looked at, to bound it from below; ``state.best[0]`` becomes
             the bound.
     """
+    stage = first_stage
+    fresh = True
+    while stage <= first_stage:
+        if fresh and (stage < first_stage or alone):
+            fill_options(stage, lay, skeleton, machine, space, state)
+        if not decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective, alone):
+            stage += 1
+            fresh = False
+        elif stage == 0:
+            evaluate_chain(lay, skeleton, machine, space, state, work, objective)
+            fresh = False
+        else:
+            stage -= 1
+            fresh = True
+
+
+@nb.njit(cache=True)
+def option_spread(row, axes, counts):
+    """Return over how many instances an option spreads its dim."""
+    spread = 1
+    for axis in range(axes):
+        spread *= counts[row, axis]
+    return spread
+
+
+@nb.njit(cache=True)
+def first_pixels(stage, axis, kind, lay, space):
+    """Return the least pixels along an image axis while nothing is decided: those of the largest pieces."""
+    if kind >= 4:
+        low, high = clip_span(0, 1, 0, 1, lay.window[axis])
+        return float(high - low)
+    return space.pixels[axis, space.largest[stage, P + axis, kind], space.largest[stage, R + axis, kind]]
+
+
+@nb.njit(cache=True)
+def begin(stage, count, lay, skeleton, machine, space, state):
+    """Prepare a stage in which nothing is decided."""
+    layout, order = space.layouts[stage], space.order[stage]
+    for axis in range(2):
+        for kind in range(6):
+            state.pixel[stage, 0, axis, kind] = first_pixels(stage, axis, kind, lay, space)
+    state.terms[stage, 0] = 1.0
+    for dim in range(8):
+        state.decided[stage, dim] = True
+        for place in range(MAX_PLACES):
+            state.sizes[stage, place, dim] = state.cover[stage + 1, dim]
+        for kind in range(6):
+            state.pieces[stage, kind, dim] = 1
+    for axis in range(layout[6, 0]):
+        state.free[stage, 0, axis] = machine.axis_size[skeleton.ident[layout[0, axis]]]
+        state.used[stage, 0, axis] = 0
+    state.remaining[stage, count] = 1.0
+    for operand in range(3):
+        state.left[stage, count, operand] = 1.0
+    for position in range(count - 1, -1, -1):
+        dim = order[position]
+        state.decided[stage, dim] = False
+        for operand in range(3):
+            state.left[stage, position, operand] = state.left[stage, position + 1, operand]
+        if FREE_OF[dim] >= 0:
+            state.left[stage, position, FREE_OF[dim]] *= lay.dims[dim] / state.cover[stage + 1, dim]
+        state.remaining[stage, position] = state.remaining[stage, position + 1] * state.iterations[stage + 1, dim]
+    state.position[stage] = 0
+    if count > 0:
+        state.rows[stage, 0] = space.start[stage, order[0]] - 1
+
+
+@nb.njit(cache=True)
+def free_inside(stage, alone, lay, skeleton, machine, costs, space, state, freed, passes):
+    """Write what the operand costs, at least, that the next stage takes to stay while this stage's last loops run.
+
+    Its tile stays only while these loops run: tiles of this stage multiply its transfers. ``passes`` is how many words
+    of it one pass over the array can cover at most.
+    """
+    inside = space.layouts[stage + 1]
+    for operand in range(3):
+        freed[operand] = 0.0
+        if inside[2, operand] < 0 or inside[4, operand] != 1:
+            continue
+        if not alone:
+            freed[operand] = state.freed[stage + 1, operand]
+            continue
+        freed[operand] = costs.energy[stage + 1, T_SRC + operand] + costs.energy[stage + 1, T_TGT + operand]
+        if operand == I:
+            for axis in range(2):
+                freed[operand] *= space.pixels[axis, lay.dims[P + axis], lay.dims[R + axis]]
+        memory = skeleton.ident[inside[1, 0]]
+        passes[operand] = min(machine.words[memory], machine.operand_words[memory, operand]) / machine.width[operand]
+        for axis in range(inside[6, 0]):
+            passes[operand] *= machine.axis_size[skeleton.ident[inside[0, axis]]]
+
+
+@nb.njit(cache=True)
+def stops(operand, alone, most, sizes, place, decided, least, lay):
+    """Return whether a loop inside a stage's last place changes the operand's tile, so that loops outside count."""
+    if not alone:
+        for dim in range(8):
+            if USES[operand, dim] and decided[dim] and sizes[place, dim] > least[dim]:
+                return True
+        return False
+    words = 1.0
+    for dim in range(8):
+        if USES[operand, dim] and not (operand == I and dim >= P):
+            words *= sizes[place, dim]
+    if operand == I:
+        for axis in range(2):
+            words *= max(sizes[place, P + axis], sizes[place, R + axis])
+        return False
+    return words > most
+
+
+@nb.njit(cache=True)
+def outer_pieces(operand, sizes, place, decided, lay):
+    """Return how many tiles a stage's last place cuts the decided dims into that do not change the operand."""
+    pieces = 1.0
+    for dim in range(8):
+        if FREE_OF[dim] == operand and decided[dim]:
+            pieces *= ceil_div(lay.dims[dim], sizes[place, dim])
+    return pieces
+
+
+@nb.njit(cache=True)
+def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective, alone):
+    """Choose options of a stage, dim by dim; the arguments are those of ``search``.
+
+    Args:
+        fresh: Whether to begin, or to go on after the last choice.
+
+    Returns:
+        bool: Whether there is a choice, or none any more.
+    """
     stages = len(costs.instances)
-    ports = costs.ports.shape[1]
-    counts = np.zeros(stages, dtype=np.int64)
-    at = np.zeros(stages, dtype=np.int64)
-    rows = np.full((stages, 9), -1, dtype=np.int64)
-    terms = np.ones((stages, 9, TERMS))
-    pixel = np.ones((stages, 9, 2, 6))
-    free_axes = np.ones((stages, 9, MAX_AXES), dtype=np.int64)
-    used_axes = np.zeros((stages, 9, MAX_AXES), dtype=np.int64)
-    sizes = np.ones((stages, MAX_PLACES, 8), dtype=np.int64)
-    decided = np.ones((stages, 8), dtype=np.bool_)
-    pieces = np.ones((stages, 6, 8), dtype=np.int64)
-    left = np.ones((stages, 9, 3))
+    layout = space.layouts[stage]
+    order = space.order[stage]
+    floor = space.floor[stage]
+    first_row = space.start[stage]
+    number = space.number[stage]
+    level = space.level[stage]
+    least = state.cover[stage + 1]
+    prices_energy = costs.energy[stage]
+    option_terms, option_sizes = space.options.terms, space.options.sizes
+    option_counts, option_pieces, option_skip = space.options.counts, space.options.pieces, space.options.skip
+    axes, places = layout[6, 0], layout[6, 1]
+    memory = skeleton.ident[layout[1, 0]] if places > 0 else 0
+    active = active_terms(stage, costs)
+    count = 0
+    while count < 8 and order[count] >= 0:
+        count += 1
+    rows, terms, pixel = state.rows[stage], state.terms[stage], state.pixel[stage]
+    free, used, sizes = state.free[stage], state.used[stage], state.sizes[stage]
+    decided, pieces, left = state.decided[stage], state.pieces[stage], state.left[stage]
+    remaining = state.remaining[stage]
+    limits = np.ones(MAX_AXES, dtype=np.int64)
+    firsts = state.firsts[stage]
+    raised = np.zeros(3, dtype=np.bool_)
+    rests, prices, grow, room = np.ones(3), np.ones(3), np.ones(3), np.ones(3)
+    values = np.ones(TERMS)
     spans = lay.dims[R] * lay.dims[S] > 1
     for axis in range(2):
         plain = lay.window[axis, 2] == 0 and (lay.dims[P + axis] - 1) * lay.window[axis, 0] + 1 <= lay.window[axis, 3]
         spans = spans or not plain
-    raised = np.zeros(3, dtype=np.bool_)
-    rests = np.ones(3)
-    prices = np.ones(3)
-    grow = np.ones(3)
-    room = np.ones(3)
-    values = np.ones(TERMS)
-    stage = first_stage
-    entering = True
-    while stage <= first_stage:
-        layout = space.layouts[stage]
-        order = space.order[stage]
-        axes, places = layout[6, 0], layout[6, 1]
-        if entering:
-            entering = False
-            if stage < stages - 1 or alone:
-                fill_options(stage, lay, skeleton, machine, space, state)
-            count = 0
-            while count < 8 and order[count] >= 0:
-                count += 1
-            counts[stage] = count
-            at[stage] = 0
-            for dim in range(8):
-                decided[stage, dim] = True
-                sizes[stage, :, dim] = state.cover[stage + 1, dim]
-            for position in range(count):
-                decided[stage, order[position]] = False
-            for axis in range(axes):
-                free_axes[stage, 0, axis] = machine.axis_size[skeleton.ident[layout[0, axis]]]
-            for axis in range(2):
-                for kind in range(4):
-                    pixel[stage, 0, axis, kind] = space.pixels_least[axis]
-            left[stage, count] = 1.0
-            for position in range(count - 1, -1, -1):
-                dim = order[position]
-                left[stage, position] = left[stage, position + 1]
-                if FREE_OF[dim] >= 0:
-                    left[stage, position, FREE_OF[dim]] *= lay.dims[dim] / state.cover[stage + 1, dim]
-            if count > 0:
-                rows[stage, 0] = space.start[stage, order[0]] - 1
-        count = counts[stage]
-        position = at[stage]
-        if position < 0 or count == 0 and position > 0:
-            stage += 1
-            continue
-        complete = count == 0
-        if not complete:
-            dim = order[position]
-            row, fits = next_row(
-                rows[stage, position] + 1,
-                stage,
-                dim,
-                free_axes[stage, position],
-                used_axes[stage, position],
-                free_axes[stage, position + 1],
-                used_axes[stage, position + 1],
-                layout,
-                skeleton,
-                machine,
-                space,
-            )
-            rows[stage, position] = row
-            if row < 0:
-                decided[stage, dim] = False
-                sizes[stage, :, dim] = state.cover[stage + 1, dim]
-                at[stage] = position - 1
-                continue
-            decided[stage, dim] = True
+    for axis in range(axes):
+        limits[axis] = machine.axis_most[skeleton.ident[layout[0, axis]]]
+    if fresh:
+        begin(stage, count, lay, skeleton, machine, space, state)
+    freed, passes = np.zeros(3), np.ones(3)
+    if stage < stages - 1 and places > 0:
+        free_inside(stage, alone, lay, skeleton, machine, costs, space, state, freed, passes)
+    inner_energy = state.energy[stage + 1] + space.outer_energy[stage] + costs.energy_constant[0]
+    best = state.best
+    nodes = 0
+    position = state.position[stage]
+    if count == 0:
+        state.position[stage] = -1
+        if position < 0:
+            return False
+        fill_values(values, active, terms, 0, floor, 0, 0, pixel)
+        if not alone:
+            close_stage(stage, values, lay, skeleton, costs, space, state)
+            if stage == stages - 1:
+                state.energy[stage] -= costs.first[0]
+            return True
+        energy = 0.0
+        for k in range(len(active)):
+            energy += prices_energy[active[k]] * values[active[k]]
+        best[0] = min(best[0], energy)
+        return False
+    while position >= 0:
+        dim = order[position]
+        row = next_row(
+            rows[position] + 1, first_row[dim] + number[dim], position, free, used, layout, limits, option_counts,
+            option_skip,
+        )  # fmt: skip
+        if row < 0:
+            decided[dim] = False
             for place in range(places):
-                sizes[stage, place, dim] = space.options.sizes[row, place]
-            if places > 0 and not has_room(
-                sizes[stage], decided[stage], room, skeleton.ident[layout[1, 0]], lay, layout, machine
-            ):
-                continue
-            for term in range(TERMS):
-                terms[stage, position + 1, term] = terms[stage, position, term] * space.options.terms[row, term]
-            pixel[stage, position + 1] = pixel[stage, position]
-            if dim >= P:
-                add_pixels(
-                    dim,
-                    space.options.pieces[row],
-                    decided[stage],
-                    pieces[stage],
-                    pixel[stage, position + 1],
-                    lay,
-                    space,
-                )
-            i = space.level[stage, 0, free_axes[stage, position + 1, 0]]
-            j = space.level[stage, 1, free_axes[stage, position + 1, 1]]
-            fill_values(
-                values, terms[stage, position + 1], space.floor[stage, position + 1, i, j], pixel[stage, position + 1]
-            )
-            energy = 0.0
-            for term in range(T_ITER):
-                energy += costs.energy[stage, term] * values[term]
-            if position < count - 1 and places > 0:
-                budget = 1.0
-                for axis in range(axes):
-                    budget *= free_axes[stage, position + 1, axis]
-                energy += shared_bound(
-                    stage,
-                    terms[stage, position + 1],
-                    pixel[stage, position + 1],
-                    left[stage, position + 1],
-                    budget,
-                    room,
-                    skeleton.ident[layout[1, 0]],
-                    spans,
-                    values,
-                    layout,
-                    machine,
-                    costs,
-                    raised,
-                    rests,
-                    prices,
-                    grow,
-                )
-            state.found[1] += 1
-            if alone:
-                if energy >= state.best[0]:
-                    continue
-            else:
-                energy += state.energy[stage + 1] + space.outer_energy[stage] + costs.energy_constant[0]
-                cycles = bound_cycles(stage, values, costs, space, state, ports)
-                if worse(energy, cycles, state.best, objective):
-                    continue
-            state.row[stage, dim] = row
-            at[stage] = position + 1
-            if position + 1 < count:
-                rows[stage, position + 1] = space.start[stage, order[position + 1]] - 1
-                continue
-            at[stage] = position
-            complete = True
-        else:
-            at[stage] = 1
-            fill_values(values, terms[stage, 0], space.floor[stage, 0, 0, 0], pixel[stage, 0])
-            if alone:
-                energy = 0.0
-                for term in range(T_ITER):
-                    energy += costs.energy[stage, term] * values[term]
-        # every dim of the stage is decided
-        if alone:
-            state.best[0] = min(state.best[0], energy)
+                sizes[place, dim] = least[dim]
+            position -= 1
             continue
-        close_stage(stage, values, lay, skeleton, costs, space, state, ports)
-        state.visited[stage] += 1
-        if stage > 0:
-            stage -= 1
-            entering = True
-        else:
-            evaluate_chain(lay, skeleton, machine, space, state, work, objective)
-
-
-@nb.njit(cache=True)
-def next_row(row, stage, dim, free, used, free_after, used_after, layout, skeleton, machine, space):
-    """Return the next option, from a row on, that the axes have room for, or -1; write what is left of them."""
-    options = space.options
-    axes = layout[6, 0]
-    end = space.start[stage, dim] + space.number[stage, dim]
-    while row < end:
-        fits = True
+        rows[position] = row
+        decided[dim] = True
+        if places > 0:
+            for place in range(places):
+                sizes[place, dim] = option_sizes[row, place]
+            if not has_room(sizes, decided, room, memory, lay, layout, machine):
+                continue
+        after = position + 1
+        nodes += 1
+        for k in range(len(active)):
+            term = active[k]
+            terms[after, term] = terms[position, term] * option_terms[row, term]
+        terms[after, T_ITER] = terms[position, T_ITER] * option_terms[row, T_ITER]
+        for axis in range(2):
+            for kind in range(6):
+                pixel[after, axis, kind] = pixel[position, axis, kind]
+        if dim >= P:
+            add_pixels(stage, dim, option_pieces, row, decided, pieces, pixel, after, lay, space)
+        i = level[0, free[after, 0] if used[after, 0] < limits[0] else 1] if axes > 0 else 0
+        j = level[1, free[after, 1] if used[after, 1] < limits[1] else 1] if axes > 1 else 0
+        fill_values(values, active, terms, after, floor, i, j, pixel)
+        budget = 1.0
         for axis in range(axes):
-            taken = options.counts[row, axis]
-            if taken > free[axis]:
-                fits = False
-                if axis == 0:
-                    return -1, False
-                row = options.skip[row] if axis == 1 else row + 1
-                break
-            free_after[axis] = free[axis] // taken
-            used_after[axis] = used[axis] + (taken > 1)
-            if used_after[axis] > machine.axis_most[skeleton.ident[layout[0, axis]]]:
-                fits = False
-                row += 1
-                break
-        if fits:
-            return row, True
-    return -1, False
-
-
-@nb.njit(cache=True)
-def has_room(sizes, decided, room, memory, lay, layout, machine):
-    """Return whether the tiles fit their memory, undecided dims at their least; write their words into ``room``."""
-    total = 0.0
-    fits = True
-    for operand in range(3):
-        room[operand] = 0.0
-        if layout[2, operand] < 0:
+            if used[after, axis] < limits[axis]:
+                budget *= free[after, axis]
+        cycles = 0.0
+        if not alone and objective != 1:
+            iterations = terms[after, T_ITER] * max(floor[after, i, j, T_ITER], remaining[after] / budget)
+            cycles = bound_cycles(stage, values, active, iterations, costs, space, state)
+            if objective == 0 and cycles > best[1] * (1 + 1e-9):
+                continue
+        # partial sums that need not be read back, at most
+        if USES[O, dim] == 0:
+            firsts[after] = firsts[position] * option_spread(row, axes, option_counts)
+        else:
+            firsts[after] = firsts[position]
+        unread = costs.first[0] * firsts[after] * min(budget, left[after, O])
+        energy = 0.0 if alone else inner_energy
+        if stage == stages - 1:
+            energy -= unread
+        for k in range(len(active)):
+            energy += prices_energy[active[k]] * values[active[k]]
+        if stage < stages - 1 and places > 0:
+            for operand in range(3):
+                if freed[operand] > 0 and stops(operand, alone, passes[operand], sizes, places - 1, decided, least, lay):
+                    energy += freed[operand] * (outer_pieces(operand, sizes, places - 1, decided, lay) - 1)
+        if alone:
+            if energy >= best[0]:
+                continue
+        elif objective == 2 and energy * cycles > best[0] * best[1] * (1 + 1e-9):
             continue
-        tile = sizes[layout[3, operand]]
-        whole = True
-        for dim in range(8):
-            if USES[operand, dim] and decided[dim] and tile[dim] < lay.dims[dim]:
-                whole = False
-        words = own_words(operand, tile, lay.window) * machine.width[operand]
-        if not whole:
-            words *= machine.room[memory]
-        room[operand] = words
-        total += words
-        fits = fits and words <= machine.operand_words[memory, operand]
-    return fits and total <= machine.words[memory]
+        elif objective == 1 and energy > best[0] * (1 + 1e-9):
+            continue
+        if after < count and places > 0:
+            energy += shared_bound(
+                prices_energy, terms, after, pixel, left, budget, room, memory, spans, values, layout, machine, raised,
+                rests, prices, grow,
+            )  # fmt: skip
+        if alone:
+            if energy >= best[0]:
+                continue
+        else:
+            if objective == 1 and energy >= best[0] * (1 - 1e-9):
+                iterations = terms[after, T_ITER] * max(floor[after, i, j, T_ITER], remaining[after] / budget)
+                cycles = bound_cycles(stage, values, active, iterations, costs, space, state)
+            if worse(energy, cycles, best, objective):
+                continue
+        state.row[stage, dim] = row
+        if after < count:
+            position = after
+            rows[position] = first_row[order[position]] - 1
+        elif alone:
+            best[0] = energy
+        else:
+            close_stage(stage, values, lay, skeleton, costs, space, state)
+            if stage == stages - 1:
+                state.energy[stage] -= costs.first[0] * firsts[count]
+            state.position[stage] = position
+            state.found[1] += nodes
+            return True
+    state.found[1] += nodes
+    return False
 
 
 @nb.njit(cache=True)
-def close_stage(stage, values, lay, skeleton, costs, space, state, ports):
+def close_stage(stage, values, lay, skeleton, costs, space, state):
     """Write down what a stage has decided: sizes, what it covers, and what it costs at least."""
     options = space.options
     layout = space.layouts[stage]
@@ -1462,132 +1780,22 @@ def close_stage(stage, values, lay, skeleton, costs, space, state, ports):
         row = state.row[stage, dim]
         state.cover[stage, dim] = options.covers[row]
         state.iterations[stage, dim] = options.terms[row, T_ITER]
-    state.energy[stage] = state.energy[stage + 1]
+    state.visited[stage] += 1
+    energy, compute = state.energy[stage + 1], state.compute[stage + 1]
     for term in range(T_ITER):
-        state.energy[stage] += costs.energy[stage, term] * values[term]
-    state.compute[stage] = state.compute[stage + 1]
-    for term in range(T_PASS):
-        state.compute[stage] += costs.compute[stage, term] * values[term]
-    for port in range(ports):
-        state.ports[stage, port] = state.ports[stage + 1, port]
-        for term in range(T_ITER):
-            state.ports[stage, port] += costs.ports[stage, port, term] * values[term]
-
-
-@nb.njit(cache=True)
-def add_pixels(dim, own, decided, pieces, pixel, lay, space):
-    """Bring the least pixels of an image axis up to date with a decided dim; ``pieces`` and ``pixel`` in place."""
-    axis = (dim - P) % 2
-    mate = dim + 2 if dim < R else dim - 2
-    for kind in range(6):
-        pieces[kind, dim] = own[kind]
-    together = decided[mate] and (lay.dims[mate] == 1 or pieces[0, mate] > 0)
-    for kind in range(6):
-        size = own[kind]
-        other = 1 if lay.dims[mate] == 1 else pieces[kind, mate]
-        outputs = size if dim < R else other
-        taps = other if dim < R else size
-        if kind < 4:
-            if together:
-                pixel[axis, kind] = space.pixels[axis, outputs, taps]
-            elif dim < R:
-                pixel[axis, kind] = space.pixels_outputs[axis, outputs]
-            else:
-                pixel[axis, kind] = space.pixels_taps[axis, taps]
-        else:
-            if not together:
-                outputs = size if dim < R else 1
-                taps = 1 if dim < R else size
-            low, high = clip_span(0, outputs, 0, taps, lay.window[axis])
-            pixel[axis, kind] = max(1, high - low)
-
-
-@nb.njit(cache=True)
-def fill_values(values, terms, floor, pixel):
-    """Write the products of the terms over all dims, at least."""
-    for term in range(TERMS):
-        values[term] = terms[term] * floor[term]
-    values[T_SRC + I] *= pixel[0, 0] * pixel[1, 0]
-    values[T_TGT + I] *= pixel[0, 1] * pixel[1, 1]
-    values[T_MAC_SRC + I] *= pixel[0, 2] * pixel[1, 2]
-    values[T_MAC_TGT + I] *= pixel[0, 3] * pixel[1, 3]
-    values[T_TILE_SRC + I] *= pixel[0, 4] * pixel[1, 4]
-    values[T_TILE_TGT + I] *= pixel[0, 5] * pixel[1, 5]
-
-
-@nb.njit(cache=True)
-def shared_bound(
-    stage,
-    terms,
-    pixel,
-    left,
-    budget,
-    room,
-    memory,
-    spans,
-    values,
-    layout,
-    machine,
-    costs,
-    raised,
-    rests,
-    prices,
-    grow,
-):
-    """Return by how much the energy of undecided dims exceeds ``values``, since they share instances and room.
-
-    What saves one operand's transfers takes instances and room from what saves another's. The product of the factors
-    is at least the product of the undecided bounds over all that is left to share; the sum is least where the factors'
-    parts are equal (inequality of the means).
-    """
-    total = 0.0
+        energy += costs.energy[stage, term] * values[term]
+        if term < T_PASS:
+            compute += costs.compute[stage, term] * values[term]
+    state.energy[stage], state.compute[stage] = energy, compute
     for operand in range(3):
-        total += room[operand]
-    for operand in range(3):
-        rests[operand] = np.inf
-        if layout[2, operand] >= 0 and room[operand] > 0:
-            rests[operand] = machine.operand_words[memory, operand] / room[operand] * machine.room[memory]
-            shared = (machine.words[memory] - (total - room[operand]) / machine.room[memory]) / room[operand]
-            rests[operand] = min(rests[operand], shared * machine.room[memory])
-    gain = 0.0
-    for side in range(2):
-        simple = 0.0
-        product = 1.0
-        for operand in range(3):
-            term = (T_SRC if side == 0 else T_TGT) + operand
-            raised[operand] = (
-                layout[2, operand] >= 0 and not layout[4, operand] and left[operand] > 1 and costs.energy[stage, term] > 0
-            )
-            prices[operand] = costs.energy[stage, term] * terms[term]
-            if operand == I:
-                prices[operand] *= pixel[0, side] * pixel[1, side]
-            simple += costs.energy[stage, term] * values[term]
-            if raised[operand]:
-                product *= left[operand]
-            elif layout[4, operand] or layout[2, operand] < 0:
-                prices[operand] = costs.energy[stage, term] * values[term]
-        grown = reusable(layout, left, rests, raised, spans, grow)
-        product /= grown
-        if side == 0:
-            product /= budget
-        gain += max(0.0, least_sum(prices, raised, product, grow) - simple)
-    return gain
-
-
-@nb.njit(cache=True)
-def bound_cycles(stage, values, costs, space, state, ports):
-    """Return the least cycles of any mapping with what is chosen so far."""
-    waiting = state.compute[stage + 1]
-    for term in range(T_ITER):
-        waiting += costs.compute[stage, term] * values[term]
-    compute = costs.latency[0] + waiting + values[T_ITER] / costs.instances[stage]
-    busy = 0.0
-    for port in range(ports):
-        cycles = state.ports[stage + 1, port] + costs.ports_constant[port] + space.outer_ports[stage, port]
+        state.freed[stage, operand] = 0.0
+        for term in (T_SRC + operand, T_TGT + operand):
+            state.freed[stage, operand] += costs.energy[stage, term] * values[term]
+    for port in costs.limited:
+        cycles = state.ports[stage + 1, port]
         for term in range(T_ITER):
             cycles += costs.ports[stage, port, term] * values[term]
-        busy = max(busy, cycles)
-    return max(compute, costs.latency[0] + busy)
+        state.ports[stage, port] = cycles
 
 
 # Part 3: from options to mappings. An option stands for all that it is no worse than: tile sizes that give the same
@@ -1610,7 +1818,7 @@ def same_options(dim, stage, lay, skeleton, machine, space, state, work):
         table[0, MAX_AXES + place] = space.options.sizes[row, place]
     n = 1
     own_place, _ = place_roles(dim, layout)
-    if dim < R:
+    if dim < R and not any_sizes(dim, layout, skeleton):
         k = 0
         counts = np.ones(MAX_AXES, dtype=np.int64)
         while k < n:
@@ -1685,13 +1893,44 @@ def write_steps(stage, counts, sizes, cover, size, inner, layout, skeleton):
 
 
 @nb.njit(cache=True)
+def next_member(sizes, first, low, size, places):
+    """Advance to the next sequence of sizes with the same numbers of pieces; return whether there is one."""
+    for place in range(places - 1, -1, -1):
+        larger = sizes[place] + 1
+        if larger < next_size(first[place], size, False) and (place == 0 or larger <= sizes[place - 1]):
+            sizes[place] = larger
+            for inner in range(place + 1, places):
+                sizes[inner] = max(first[inner], low)
+            return True
+    return False
+
+
+@nb.njit(cache=True)
+def gaps(dim, lay, skeleton, work):
+    """Return whether windows of an output dim may leave gaps between them, so that more pieces can mean fewer pixels.
+
+    The filter's dim along the same axis has its chain of sizes already.
+    """
+    axis = dim - P
+    taps = lay.dims[dim + 2]
+    if lay.dims[dim] == 1:
+        return False
+    if lay.window[axis, 1] > 1 and taps > 1:
+        return True
+    shortest = taps
+    for step in range(len(skeleton.kind) - 1):
+        shortest = min(shortest, work.members[dim + 2, 0, step])
+    return lay.window[axis, 0] > shortest
+
+
+@nb.njit(cache=True)
 def chains_of(dim, lay, skeleton, machine, space, state, work):
     """List the chains of sizes that a dim's chosen options stand for; return False if there are too many to hold."""
     size = lay.dims[dim]
     members = work.members[dim]
     stages = len(skeleton.stage_start) - 1
     steps = len(skeleton.kind)
-    uneven = dim >= P and dim < R and work.uneven_cuts[dim - P].any()
+    uneven = dim >= P and dim < R and (work.uneven_cuts[dim - P].any() or gaps(dim, lay, skeleton, work))
     # the options themselves
     cover = 1
     for stage in range(stages - 1, -1, -1):
@@ -1703,6 +1942,8 @@ def chains_of(dim, lay, skeleton, machine, space, state, work):
     work.number[dim] = 1
     if dim >= R:
         return True
+    if uneven and lay.dims[dim + 2] == 1 and stages == 2 and not work.uneven_cuts[dim - P].any():
+        uneven = members[0, skeleton.stage_start[1] - 1 + space.layouts[1, 6, 0]] > 1
     if not uneven and divides(size, members[0], skeleton, dim):
         count = dim_iterations(size, members[0], skeleton, work.flags, work.sizes, work.times)
         if count <= state.iterations[0, dim]:
@@ -1712,6 +1953,7 @@ def chains_of(dim, lay, skeleton, machine, space, state, work):
     now = np.ones((len(members), steps + 1), dtype=np.int64)
     then = np.ones((len(members), steps + 1), dtype=np.int64)
     sizes = np.ones(MAX_PLACES, dtype=np.int64)
+    first_sizes = np.ones(MAX_PLACES, dtype=np.int64)
     for stage in range(stages - 1, -1, -1):
         same_options(dim, stage, lay, skeleton, machine, space, state, work)
         layout = space.layouts[stage]
@@ -1723,6 +1965,20 @@ def chains_of(dim, lay, skeleton, machine, space, state, work):
             for number in range(work.options[stage]):
                 option = work.option[stage, number]
                 counts, chosen = option[:MAX_AXES], option[MAX_AXES:]
+                if places > 1 and any_sizes(dim, layout, skeleton):
+                    for place in range(MAX_PLACES):
+                        first_sizes[place] = chosen[place]
+                        sizes[place] = max(chosen[place], low) if place < places else 1
+                    while True:
+                        if m == len(members):
+                            return False
+                        then[m] = now[k]
+                        then[m, steps] = write_steps(stage, counts, sizes, low, size, then[m, :steps], layout, skeleton)
+                        then[m, skeleton.stage_start[stage] - 1] = then[m, steps]
+                        m += 1
+                        if last or not next_member(sizes, first_sizes, low, size, places):
+                            break
+                    continue
                 own_first = chosen[0] if own_place >= 0 else low
                 pixel_first = chosen[pixel_place] if pixel_place >= 0 else 1
                 if pixel_place >= 0 and own_place >= 0 and pixel_place < own_place:
@@ -1758,26 +2014,73 @@ def chains_of(dim, lay, skeleton, machine, space, state, work):
 
 
 @nb.njit(cache=True)
+def known_factors(dim, n, size, steps, skeleton, machine, work):
+    """Write the factors of a chain, from the memory of earlier ones if it is there."""
+    chain = work.members[dim, n]
+    place = 0
+    for step in range(steps):
+        place = (place * 31 + chain[step]) % work.memory_chains.shape[1]
+    same = True
+    for step in range(steps):
+        same = same and work.memory_chains[dim, place, step] == chain[step]
+    if not same:
+        dim_factors(dim, size, chain, skeleton, machine, work.memory_factors[dim, place], work.flags, work.keyed,
+                    work.sizes, work.times)  # fmt: skip
+        work.memory_iterations[dim, place] = dim_iterations(
+            size, chain, skeleton, work.flags, work.sizes, work.times
+        )
+        for step in range(steps):
+            work.memory_chains[dim, place, step] = chain[step]
+    work.origin[dim, n] = place
+    work.iterations[dim, n] = work.memory_iterations[dim, place]
+
+
+@nb.njit(cache=True)
+def known_pixels(axis, lay, steps, skeleton, machine, work):
+    """Return where the factors of the inputs along an image axis are remembered; write them if they are not."""
+    place = 0
+    for step in range(steps):
+        place = (place * 31 + work.inner[P + axis, step]) % work.memory_pairs.shape[1]
+        place = (place * 31 + work.inner[R + axis, step]) % work.memory_pairs.shape[1]
+    same = True
+    for step in range(steps):
+        same = same and work.memory_pairs[axis, place, 0, step] == work.inner[P + axis, step]
+        same = same and work.memory_pairs[axis, place, 1, step] == work.inner[R + axis, step]
+    if not same:
+        window_factors(axis, lay.dims, work.inner, lay.window, skeleton, machine, work.memory_pixels[axis, place],
+                       work.flags, work.keyed, work.runs, work.pairs)  # fmt: skip
+        for step in range(steps):
+            work.memory_pairs[axis, place, 0, step] = work.inner[P + axis, step]
+            work.memory_pairs[axis, place, 1, step] = work.inner[R + axis, step]
+    return place
+
+
+@nb.njit(cache=True)
 def fill_members(dim, lay, skeleton, machine, work):
     """Write the factors of a dim's chains, and drop chains that another one beats in everything."""
     members, size = work.members[dim], lay.dims[dim]
     steps = len(skeleton.kind)
     n = 0
-    whole = dim >= P and dim < R and work.uneven_cuts[dim - P].any()
+    whole = dim >= P and dim < R and (work.uneven_cuts[dim - P].any() or gaps(dim, lay, skeleton, work))
+    alone = whole and lay.dims[dim + 2] == 1
+    whole = whole and not alone
     for k in range(work.number[dim]):
-        members[n] = members[k]
-        dim_factors(dim, size, members[n], skeleton, machine, work.factors[dim, n], work.flags, work.keyed, work.sizes,
-                    work.times)  # fmt: skip
-        work.iterations[dim, n] = dim_iterations(size, members[n], skeleton, work.flags, work.sizes, work.times)
+        for step in range(steps):
+            members[n, step] = members[k, step]
+        known_factors(dim, n, size, steps, skeleton, machine, work)
+        if alone:
+            work.inner[dim], work.inner[dim + 2] = members[n], 1
+            window_factors(dim - P, lay.dims, work.inner, lay.window, skeleton, machine, work.windows[dim - P, n],
+                           work.flags, work.keyed, work.runs, work.pairs)  # fmt: skip
         if work.number[dim] == 1 or whole:
             n += 1
             continue
         beaten = False
         kept = 0
         for other in range(n):
-            if not beaten and no_worse(dim, other, n, size, steps, skeleton, machine, work):
+            if not beaten and no_worse(dim, other, n, size, steps, alone, skeleton, work):
                 beaten = True
-            if beaten or not no_worse(dim, n, other, size, steps, skeleton, machine, work):
+            if beaten or not no_worse(dim, n, other, size, steps, alone, skeleton, work):
                 if kept < other:
                     move_member(dim, other, kept, work)
                 kept += 1
@@ -1793,12 +2096,14 @@ def fill_members(dim, lay, skeleton, machine, work):
 def move_member(dim, source, target, work):
     """Move a chain with its factors, in place."""
     work.members[dim, target] = work.members[dim, source]
-    work.factors[dim, target] = work.factors[dim, source]
+    work.origin[dim, target] = work.origin[dim, source]
     work.iterations[dim, target] = work.iterations[dim, source]
+    if P <= dim < R:
+        work.windows[dim - P, target] = work.windows[dim - P, source]
 
 
 @nb.njit(cache=True)
-def no_worse(dim, one, other, size, steps, skeleton, machine, work):
+def no_worse(dim, one, other, size, steps, alone, skeleton, work):
     """Return whether a chain costs no more than another one whatever is chosen for the other dims."""
     a, b = work.members[dim, one], work.members[dim, other]
     if work.iterations[dim, one] > work.iterations[dim, other]:
@@ -1812,7 +2117,7 @@ def no_worse(dim, one, other, size, steps, skeleton, machine, work):
         if skeleton.kind[step] == 1 and ceil_div(outer_a, a[step]) > ceil_div(outer_b, b[step]):
             return False
         outer_a, outer_b = a[step], b[step]
-    fa, fb = work.factors[dim, one], work.factors[dim, other]
+    fa, fb = work.memory_factors[dim, work.origin[dim, one]], work.memory_factors[dim, work.origin[dim, other]]
     for transfer in range(fa.shape[0]):
         for quantity in range(fa.shape[1]):
             entering = quantity > LINK and (quantity - LINK) % 2 == 1
@@ -1821,7 +2126,16 @@ def no_worse(dim, one, other, size, steps, skeleton, machine, work):
                     return False
                 if entering and fa[transfer, quantity, limit] < fb[transfer, quantity, limit]:
                     return False
-    if dim >= P:
+    if alone:
+        wa, wb = work.windows[dim - P, one], work.windows[dim - P, other]
+        for transfer in range(wa.shape[0]):
+            for quantity in range(wa.shape[1]):
+                entering = quantity > LINK and (quantity - LINK) % 2 == 1
+                if wa[transfer, quantity] > wb[transfer, quantity]:
+                    return False
+                if entering and wa[transfer, quantity] < wb[transfer, quantity]:
+                    return False
+    elif dim >= P:
         for depth in range(1, steps + 1):
             for busiest in (False, True):
                 for step in range(depth):
@@ -1840,7 +2154,7 @@ def no_worse(dim, one, other, size, steps, skeleton, machine, work):
 @nb.njit(cache=True)
 def evaluate_chain(lay, skeleton, machine, space, state, work, objective):
     """Evaluate all mappings that the chosen options stand for, and keep the best."""
-    for dim in range(8):
+    for dim in range(7, -1, -1):  # filters before outputs: gaps between windows depend on them
         if lay.dims[dim] == 1:
             work.members[dim, 0] = 1
             work.number[dim] = 1
@@ -1864,18 +2178,19 @@ def evaluate_chain(lay, skeleton, machine, space, state, work, objective):
 @nb.njit(cache=True)
 def evaluate_pick(pick, lay, skeleton, machine, state, work, objective):
     """Evaluate one mapping and keep it if it is the best."""
+    steps = len(skeleton.kind)
     iterations = 1.0
     for dim in range(8):
-        work.inner[dim] = work.members[dim, pick[dim]]
-        work.chosen[dim] = work.factors[dim, pick[dim]]
+        for step in range(steps):
+            work.inner[dim, step] = work.members[dim, pick[dim], step]
+        work.picked[dim] = work.origin[dim, pick[dim]]
         iterations *= work.iterations[dim, pick[dim]]
     if not legal(work.inner, lay, skeleton, machine):
         return
     for axis in range(2):
-        window_factors(axis, lay.dims, work.inner, lay.window, skeleton, machine, work.pixels[axis], work.flags,
-                       work.keyed, work.runs, work.pairs)  # fmt: skip
-    energy, cycles = combine(work.inner, lay.dims, work.chosen, work.pixels, iterations, skeleton, machine, work.value,
-                             work.reads, work.writes)  # fmt: skip
+        work.picked[8 + axis] = known_pixels(axis, lay, steps, skeleton, machine, work)
+    energy, cycles = combine(work.inner, lay.dims, work.memory_factors, work.memory_pixels, work.picked, iterations,
+                             skeleton, machine, work.value, work.reads, work.writes, work.loops)  # fmt: skip
     state.found[2] += 1
     if not worse(energy, cycles, state.best, objective):
         state.best[0], state.best[1] = energy, cycles
@@ -1949,20 +2264,29 @@ def root_bound(stage, lay, skeleton, machine, costs, space, state):
     count = 0
     while count < 8 and order[count] >= 0:
         count += 1
-    pixel = np.ones((2, 6))
+    pixel = np.ones((1, 2, 6))
     for axis in range(2):
-        pixel[axis, :4] = space.pixels_least[axis]
+        for kind in range(4):
+            pixel[0, axis, kind] = first_pixels(stage, axis, kind, lay, space)
     i, j = 0, 0
     if layout[6, 0] > 0:
         i = space.level[stage, 0, machine.axis_size[skeleton.ident[layout[0, 0]]]]
     if layout[6, 0] > 1:
         j = space.level[stage, 1, machine.axis_size[skeleton.ident[layout[0, 1]]]]
     values = np.ones(TERMS)
-    fill_values(values, np.ones(TERMS), space.floor[stage, 0, i, j], pixel)
+    active = active_terms(stage, costs)
+    fill_values(values, active, np.ones((1, TERMS)), 0, space.floor[stage], i, j, pixel)
     energy = state.energy[stage + 1] + space.outer_energy[stage] + costs.energy_constant[0]
-    for term in range(T_ITER):
+    for term in active:
         energy += costs.energy[stage, term] * values[term]
-    return energy, bound_cycles(stage, values, costs, space, state, costs.ports.shape[1])
+    reduced, instances = 1.0, 1.0
+    for dim in range(8):
+        reduced *= lay.dims[dim] if USES[O, dim] == 0 else 1
+    for axis in range(layout[6, 0]):
+        instances *= machine.axis_size[skeleton.ident[layout[0, axis]]]
+    energy -= costs.first[0] * min(reduced, instances)
+    iterations = space.floor[stage, 0, i, j, T_ITER]
+    return energy, bound_cycles(stage, values, active, iterations, costs, space, state)
 
 
 @nb.njit(cache=True)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from functools import lru_cache
 
 import numpy as np
 
@@ -70,11 +69,6 @@ def lower_machine(machine: Machine, constraint: LoopConstraint) -> MachineArrays
     )
 
 
-@lru_cache(maxsize=64)
-def _cached(key: bytes) -> None:  # pragma: no cover - placeholder for type checkers
-    return None
-
-
 def skeletons(machine: Machine, constraint: LoopConstraint, *, uneven: bool) -> list[Skeleton]:
     """Return skeletons that cover all mappings of a machine under a dataflow."""
     found = []
@@ -123,17 +117,15 @@ def _with_orders(
             options = sorted({o for o, store in sources.items() if store.register_read is RegisterRead.ON_CHANGE})
             free = options or [Operand.W]
         elif uneven:
-            (first,) = groups[used[position + 1]][0]
-            free = [first]
+            following = groups[used[position + 1]]
+            placed = frozenset().union(*following)
+            free = [*following[0], *(operand for operand in Operand if operand not in placed)]
         else:
             free = list(Operand)
         choices.append(_stays(free, constraint.stationary.get(machine.stores[index].name)))
-    passes = (0, 1) if uneven or True else (0,)
+    on_change = any(s.register_read is RegisterRead.ON_CHANGE for s in _mac_sources(machine.stores, groups).values())
     for stays in itertools.product(*choices):
-        on_change = any(
-            store.register_read is RegisterRead.ON_CHANGE for store in _mac_sources(machine.stores, groups).values()
-        )
-        for fixed in passes if on_change else (0,):
+        for fixed in (0, 1) if on_change else (0,):
             yield _skeleton(machine, groups, dict(zip(used, stays, strict=True)), fixed)
 
 

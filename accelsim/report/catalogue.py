@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 
 from accelsim.errors import InputError
+from accelsim.hardware import costs
 from accelsim.hardware.loader import hardware_names, load_hardware
+from accelsim.hardware.spec import Dataflow, Fanout, Hardware, Memory
 from accelsim.report.tables import TextColumn, shape_text
 from accelsim.units import engineering, percent
 from accelsim.workload.loader import NetworkFacts, load_network, network_facts, network_names
@@ -175,23 +177,26 @@ def _fact_text(fact: Fact, totals: Mapping[str, int]) -> str:
 
 def hardware_list() -> Page:
     """Return the list of accelerators."""
-    machines = [load_hardware(name) for name in hardware_names()]
-    rows = [
-        {
-            "hardware": machine.name,
-            "pes": sum(fanout.pes for fanout in machine.fanouts),
-            "buffers_kb": sum(memory.size_kb or 0 for memory in machine.memories),
-            "dataflows": " ".join(machine.dataflows),
-            "clock_mhz": machine.clock_mhz,
-            "source": machine.source,
-            "description": machine.description,
-        }
-        for machine in machines
-    ]
+    rows = []
+    for machine in map(load_hardware, hardware_names()):
+        buffers = [m for m in machine.memories if m.bounded and not machine.in_pes(m)]
+        rows.append(
+            {
+                "hardware": machine.name,
+                "pes": machine.pes,
+                "buffers_kb": sum(costs.capacity_kb(machine, m) * machine.instances(m) for m in buffers),
+                "area_mm2": costs.area(machine).total_mm2,
+                "dataflows": " ".join(machine.dataflows) or "any",
+                "clock_mhz": machine.clock_mhz,
+                "source": machine.source,
+                "description": machine.description,
+            }
+        )
     columns = [
         TextColumn("hardware", [str(row["hardware"]) for row in rows], 100, True),
         TextColumn("PEs", [str(row["pes"]) for row in rows], 90),
         TextColumn("buffers/KiB", [f"{row['buffers_kb']:g}" for row in rows], 85),
+        TextColumn("mm2 at 45 nm", [f"{row['area_mm2']:.2f}" for row in rows], 60),
         TextColumn("clock/MHz", [f"{row['clock_mhz']:g}" for row in rows], 70),
         TextColumn("dataflows", [str(row["dataflows"]) for row in rows], 80, True),
         TextColumn("description", [str(row["description"]) for row in rows], 50, True),
@@ -200,47 +205,90 @@ def hardware_list() -> Page:
 
 
 def hardware_page(name: str) -> Page:
-    """Return one accelerator: levels, energies, dataflows, source, and every assumption with its reason."""
+    """Return one accelerator: levels, energies, area, dataflows, source, and every assumption with its reason."""
     machine = load_hardware(name)
-    rows = []
-    for memory in machine.memories:
-        size = "unbounded" if memory.size_kb is None else f"{memory.size_kb:g} KiB"
-        if memory.pe_words:
-            size = " ".join(f"{operand}:{words}" for operand, words in memory.pe_words.items()) + " words a PE"
-        bandwidth = "" if memory.words_per_cycle is None else f"{memory.words_per_cycle:g}"
-        rows.append(
-            {
-                "memory": memory.name,
-                "size": size,
-                "words_per_cycle": bandwidth,
-                "latency_cycles": memory.latency_cycles,
-                "read_energy": memory.read_energy,
-                "write_energy": memory.write_energy,
-                "double_buffered": " ".join(memory.double_buffered),
-            }
-        )
-    titles = ("memory", "size", "words/cycle", "latency/cycles", "read energy", "write energy", "double-buffered")
+    rows = [_memory_row(machine, memory) for memory in machine.memories]
+    titles = ("memory", "size", "words/cycle", "latency/cycles", "read energy", "write energy", "buffering", "number")
     columns = [
         TextColumn(title, [_number(row[key]) for row in rows], 100 - position, key in ("memory", "size"))
         for position, (title, key) in enumerate(zip(titles, rows[0], strict=True))
     ]
+    sizes = costs.area(machine)
     lines = [machine.description, f"source: {machine.source}"]
     lines.append(
         f"clock {machine.clock_mhz:g} MHz, {machine.word_bits}-bit words, energies in {machine.energy_unit}, "
-        f"MAC {machine.mac.energy:g}"
+        f"MAC {costs.mac_energy(machine):.4g}" + (f", energy set {machine.energy}" if machine.energy else "")
     )
-    lines += [
-        f"{fanout.name}: {fanout.rows} x {fanout.cols} PEs below {fanout.below}, link energy {fanout.link_energy:g}, "
-        f"per cycle {fanout.read_words_per_row:g} words into a row and {fanout.write_words_per_col:g} out of a column"
-        for fanout in machine.fanouts
-    ]
+    lines += [f"{operand} has {bits} bits" for operand, bits in machine.operand_bits.items()]
+    lines.append(
+        f"area at 45 nm {sizes.total_mm2:.3g} mm2: MACs {sizes.mac_mm2:.3g}, in the PEs {sizes.registers_mm2:.3g}, "
+        f"buffers {sizes.buffers_mm2:.3g}; without wires, control and pads"
+    )
+    lines += [_fanout_text(machine, fanout) for fanout in machine.fanouts]
     for key, flow in machine.dataflows.items():
-        lines.append(f"dataflow {key}: {flow.description}")
-        lines.append(f"  rows {flow.rows}, cols {flow.cols}, nest {' '.join(flow.nest)}")
+        lines += [f"dataflow {key}: {flow.description}", f"  {_flow_text(flow)}"]
+    if not machine.programs:
+        lines.append(f"dataflow any: no constraint; {machine.mapping_space} mappings are searched")
     lines += [f"zeros of {operand}: {percent(share)}" for operand, share in machine.zero_fraction.items()]
     lines += ["assumptions:"] + [f"  {field}: {reason}" for field, reason in machine.assumptions.items()]
     return Page(msgspec.to_builtins(machine), rows, columns, lines)
 
 
+def _memory_row(machine: Hardware, memory: Memory) -> dict[str, Any]:
+    """Return a memory as a row of its accelerator's page."""
+    size = "unbounded" if not memory.bounded else f"{costs.capacity_kb(machine, memory):g} KiB"
+    own = memory.pe_words or memory.operand_words
+    if own is not None:
+        size = " ".join(f"{operand}:{words}" for operand, words in own.items()) + " words a PE" * machine.in_pes(memory)
+    elif memory.kept != ("W", "I", "O"):
+        size += f" for {' '.join(memory.kept)}"
+    rates = (
+        (memory.words_per_cycle, ""),
+        (memory.read_words_per_cycle, " read"),
+        (memory.write_words_per_cycle, " written"),
+    )
+    bandwidth = ", ".join(f"{rate:g}{way}" for rate, way in rates if rate is not None)
+    waits = " ".join(memory.double_buffered)
+    if not machine.programs and memory.bounded:
+        waits = memory.buffering or "double"
+    return {
+        "memory": memory.name,
+        "size": size,
+        "words_per_cycle": bandwidth,
+        "latency_cycles": memory.latency_cycles,
+        "read_energy": costs.read_energy(machine, memory),
+        "write_energy": costs.write_energy(machine, memory),
+        "double_buffered": waits,
+        "instances": machine.instances(memory),
+    }
+
+
+def _fanout_text(machine: Hardware, fanout: Fanout) -> str:
+    """Return a fan-out as a line of its accelerator's page."""
+    energy = f"link energy {costs.link_energy(machine, fanout):.4g}"
+    if not fanout.axes:
+        grid = fanout.grid
+        return (
+            f"{fanout.name}: {grid.rows} x {grid.cols} PEs below {fanout.below}, {energy}, "
+            f"per cycle {grid.read_words_per_row:g} words into a row and {grid.write_words_per_col:g} out of a column"
+        )
+    axes = [
+        f"{axis.name} {axis.size} ({' '.join(dim.name for dim in sorted(axis.allowed))}"
+        + (f", sums by {axis.reduction})" if axis.reduction != "none" else ")")
+        for axis in fanout.axes
+    ]
+    passing = ", from neighbour to neighbour" if fanout.forward else ""
+    return f"{fanout.name}: {' x '.join(axes)} below {fanout.below}, {energy}{passing}"
+
+
+def _flow_text(flow: Dataflow) -> str:
+    """Return a dataflow as a line of its accelerator's page."""
+    if flow.nest:
+        return f"rows {flow.axes[0]}, cols {flow.axes[1]}, nest {' '.join(flow.nest)}"
+    parts = [f"{axis} unrolls {' '.join(dims) or 'nothing'}" for axis, dims in flow.unroll.items()]
+    parts += [f"{operand} stays inside {memory}" for memory, operand in flow.stationary.items()]
+    return ", ".join(parts)
+
+
 def _number(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float | int) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

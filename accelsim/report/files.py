@@ -35,8 +35,9 @@ RECORDED_PACKAGES = ("numpy", "numba", "pandas", "msgspec", "pyarrow", "matplotl
 def save_result(result: Result, folder: str | PathLike[str], *, command: str = "") -> list[Path]:
     """Write a result's tables, pictures and manifest.
 
-    ``layers.csv``, ``layers.parquet``, ``result.json``, ``summary.md``, ``time`` and ``energy`` as PNG and SVG, and
-    ``manifest.json``, last. What needs a package that is not installed is left out; the manifest says so, and
+    ``layers.csv``, ``layers.parquet``, ``result.json``, ``summary.md``, ``mappings.yaml`` (of machines without fixed
+    programs), ``time`` and ``energy`` as PNG and SVG, and ``manifest.json``, last. What needs a package that is not
+    installed is left out; the manifest says so, and
     one warning is logged for the pictures.
 
     Args:
@@ -159,6 +160,8 @@ def _explained(what: str) -> Iterator[None]:
 
 def _contents(result: Result) -> tuple[dict[str, bytes], dict[str, str]]:
     """Return what every file holds, and for those left out the reason."""
+    from accelsim.mapping.handwritten import to_yaml  # noqa: PLC0415 - this module also serves callers without
+    from accelsim.mapping.mapping import NestMapping  # noqa: PLC0415
     from accelsim.report.summary import summary_markdown  # noqa: PLC0415 - only where there is a result to sum up
 
     contents = {
@@ -166,6 +169,10 @@ def _contents(result: Result) -> tuple[dict[str, bytes], dict[str, str]]:
         "result.json": (result.to_json() + "\n").encode(),
         "summary.md": summary_markdown(result).encode(),
     }
+    mappings = {entry.layer.name: entry.mapping for entry in result.layer_results}
+    nests = {layer: mapping.nest for layer, mapping in mappings.items() if isinstance(mapping, NestMapping)}
+    if nests:
+        contents["mappings.yaml"] = to_yaml(nests).encode()
     left_out: dict[str, str] = {}
     try:
         contents["layers.parquet"] = to_parquet_bytes(result)

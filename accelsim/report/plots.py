@@ -243,7 +243,8 @@ def _draw(result: Result, metric: str, bars: Sequence[Bar], scale: Scale) -> Fig
     figure.get_layout_engine().set(h_pad=0.02, hspace=0.0)  # type: ignore[union-attr, call-arg]
     axes, strip = figure.subplots(2, 1, sharex=True, height_ratios=[20, 1])
     _draw_bars(axes, metric, bars, scale)
-    dataflows = _draw_strip(strip, bars, list(result.hardware.dataflows))
+    names = dict.fromkeys([*result.hardware.dataflows, *(bar.dataflow for bar in bars)])  # any and given have no entry
+    dataflows = _draw_strip(strip, bars, list(names))
     # One legend in three parts: two would need a place each, and the layout only makes room for one beside the axes.
     components = axes.get_legend_handles_labels()[0]
     blank, heading = (Patch(visible=False, label=text) for text in ("", "dataflow"))

@@ -131,7 +131,8 @@ def summary_lines(result: Result) -> list[str]:
 
 def _options_text(result: Result) -> str:
     options = result.options
-    return f"batch {options['batch']}, dataflow {options['dataflow']}, objective {options['objective']}"
+    space = f" ({options['mapping_space']} mappings)" if "mapping_space" in options else ""
+    return f"batch {options['batch']}, dataflow {options['dataflow']}{space}, objective {options['objective']}"
 
 
 def _shares(result: Result) -> list[str]:

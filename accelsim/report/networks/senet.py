@@ -204,7 +204,7 @@ def gate_records(study: Study, network: str, hardware: str = LARGE) -> list[dict
 
 def _gate_utilization(study: Study, network: str) -> float:
     records = gate_records(study, network)
-    pes = sum(fanout.pes for fanout in study[gated_label(network), LARGE].hardware.fanouts)
+    pes = study[gated_label(network), LARGE].hardware.pes
     executed = sum(float(record["macs_executed"]) for record in records)
     return executed / pes / sum(int(record["cycles"]) for record in records)
 
