@@ -327,7 +327,9 @@ class Brute:
         back = {key: words[key] - first[key] if up else 0 for key in first}
         links = {}
         for fanout in self.machine.fanouts:
-            inside = [i for i, name in names.items() if way.source <= i < way.target and name.startswith(fanout.name + ".")]
+            inside = [
+                i for i, name in names.items() if way.source <= i < way.target and name.startswith(fanout.name + ".")
+            ]
             if inside:
                 straight = words[False, inside[0]] + back[False, way.source] if fanout.forward else 0
                 links[fanout.name] = words[False, inside[-1] + 1] + back[False, way.source] - straight
@@ -414,7 +416,12 @@ class Brute:
                     flags.append(used or not shared)
                     keyed.append(not shared)
             cut = [
-                runs(self.layer.dims[dim], chosen[dim].inner[: way.target] if dim in chosen else (1,) * way.target, flags, keyed)
+                runs(
+                    self.layer.dims[dim],
+                    chosen[dim].inner[: way.target] if dim in chosen else (1,) * way.target,
+                    flags,
+                    keyed,
+                )
                 for dim in part
             ]
             if len(part) == 2:
