@@ -29,7 +29,7 @@ PAIRS = ((Dim.P, Dim.R), (Dim.Q, Dim.S))
 BIT = {dim: 1 << dim for dim in Dim}
 
 
-class TooMany(Exception):
+class TooManyError(Exception):
     """The space is larger than the limit."""
 
 
@@ -65,14 +65,14 @@ def brute_force(layer, machine, constraint, objective, *, uneven=False, limit=1_
     """Return the best of all mappings, or None if none fits.
 
     Raises:
-        TooMany: There are more than ``limit``.
+        TooManyError: There are more than ``limit``.
     """
     found, total = [], 0
     for steps in arrangements(machine, uneven=uneven):
         arrangement = Brute(layer, machine, constraint, steps, limit - total)
         total += arrangement.number
         if total > limit:
-            raise TooMany
+            raise TooManyError
         if arrangement.number:
             found.append(arrangement)
     best = None
@@ -247,7 +247,7 @@ class Brute:
         for dim in self.dims:
             many = len(self.chains[dim])
             if rows * many > 40 * self.limit:
-                raise TooMany
+                raise TooManyError
             old, new = np.repeat(np.arange(rows), many), np.tile(np.arange(many), rows)
             fits = np.ones(rows * many, dtype=bool)
             for index in axes:
@@ -308,7 +308,7 @@ class Brute:
             self.order.append(known)
             many = np.array([len(known[loops]) for loops in self.loops[zone].tolist()], dtype=np.int64)
             if many.sum() > self.limit:
-                raise TooMany
+                raise TooManyError
             passed = [mask for loops in self.loops[zone].tolist() for mask in known[loops]]
             again = np.repeat(np.arange(len(many)), many)
             self.pick = {dim: picked[again] for dim, picked in self.pick.items()}
@@ -384,13 +384,13 @@ class Brute:
             codes, where = np.unique(coded, return_inverse=True)
             table = {key: np.empty(len(codes), dtype=np.int64) for key in keys}
             for number, code in enumerate(codes.tolist()):
-                chosen = {}
+                chosen, rest = {}, code
                 for dim in reversed(present):
-                    code, at = divmod(code, len(self.chains[dim]))
+                    rest, at = divmod(rest, len(self.chains[dim]))
                     chosen[dim] = self.chains[dim][at]
-                outside = (part, code, *(chain.inner[: way.target] for chain in chosen.values()))
+                outside = (part, rest, *(chain.inner[: way.target] for chain in chosen.values()))
                 if outside not in known:
-                    known[outside] = self._part(way, part, chosen, code, first, keys)
+                    known[outside] = self._part(way, part, chosen, rest, first, keys)
                 for key, words in zip(keys, known[outside], strict=True):
                     table[key][number] = words
             for key in keys:
@@ -458,7 +458,7 @@ class Brute:
             return self.known_costs
         nest = _nest(self.steps, self.layer.dims, {}, {})
         with (
-            mock.patch.object(closed_form, "_Walk", lambda *_: self),
+            mock.patch.object(closed_form, "_Walk", return_value=self),
             mock.patch.object(closed_form, "max", _largest, create=True),
         ):
             cost = closed_form.evaluate(nest, self.layer, self.machine)

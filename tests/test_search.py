@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from nest_strategies import constraints, machines, tiny_layers
-from search_brute import TooMany, brute_force, rank
+from search_brute import TooManyError, brute_force, rank
 
 from accelsim.engine.closed_form import evaluate
 from accelsim.errors import NoMappingError
@@ -56,7 +56,7 @@ def test_no_mapping_is_better(stores, uneven):
         constraint, objective = data.draw(constraints(machine)), data.draw(st.sampled_from(OBJECTIVES))
         try:
             brute = brute_force(layer, machine, constraint, objective, uneven=uneven, limit=MOST[uneven])
-        except TooMany:
+        except TooManyError:
             assume(False)
         found = best(layer, machine, constraint, objective, uneven=uneven)
         assert (found is None) == (brute is None)
