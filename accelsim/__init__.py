@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from accelsim.explore.runner import explore
     from accelsim.hardware.loader import hardware_names, load_hardware
     from accelsim.hardware.spec import Hardware
     from accelsim.result import Result
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from accelsim.workload.layer import Layer
     from accelsim.workload.loader import load_network, network_names
     from accelsim.workload.network import Network, NetworkBuilder
+    from accelsim.workload.pytorch import from_torch
 
 __version__ = "0.1.0"
 
@@ -31,6 +33,8 @@ _HOMES = {
     "NetworkBuilder": "workload.network",
     "Result": "result",
     "compare": "simulation",
+    "from_torch": "workload.pytorch",
+    "explore": "explore.runner",
     "hardware_names": "hardware.loader",
     "load_hardware": "hardware.loader",
     "load_network": "workload.loader",
@@ -45,6 +49,8 @@ __all__ = [
     "NetworkBuilder",
     "Result",
     "compare",
+    "explore",
+    "from_torch",
     "hardware_names",
     "load_hardware",
     "load_network",

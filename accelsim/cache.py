@@ -13,7 +13,9 @@ import sqlite3
 import sys
 from contextlib import closing, suppress
 from functools import cache
+from itertools import islice
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple
 
 import msgspec
@@ -22,6 +24,11 @@ import numpy as np
 _FILE = "mappings.sqlite"
 _CODE = ("lowering.py", "mapping/kernels.py", "mapping/arrays.py", "cache.py")
 """Files whose change makes every earlier answer void."""
+
+
+_memory: dict[bytes, Any] = {}
+_memory_limit = 0
+_memory_lock = Lock()
 
 
 class CacheStatus(NamedTuple):
@@ -62,11 +69,36 @@ def key_of(*parts: Any, code: tuple[str, ...] = _CODE) -> bytes:
     return digest.digest()
 
 
+def keep_in_memory(entries: int) -> None:
+    """Keep the newest answers in this process too, for a search that asks the same many times; 0 forgets them."""
+    global _memory_limit  # noqa: PLW0603 - one table a process, as there is one file a user
+    _memory_limit = entries
+    _remember({})
+
+
+def _remember(answers: dict[bytes, Any]) -> None:
+    with _memory_lock:
+        if _memory_limit:
+            _memory.update(answers)
+        for key in list(islice(_memory, max(0, len(_memory) - _memory_limit))):
+            del _memory[key]
+
+
 def read(keys: list[bytes]) -> dict[bytes, Any]:
     """Return the stored answers of those keys that have one."""
-    if not enabled() or not (cache_folder() / _FILE).exists():
-        return {}
+    with _memory_lock:
+        known = {key: _memory[key] for key in keys if key in _memory}
+    if len(known) == len(keys):
+        return known
+    found = _read_file([key for key in keys if key not in known])
+    _remember(found)
+    return known | found
+
+
+def _read_file(keys: list[bytes]) -> dict[bytes, Any]:
     found: dict[bytes, Any] = {}
+    if not enabled() or not (cache_folder() / _FILE).exists():
+        return found
     with suppress(sqlite3.Error, OSError, msgspec.DecodeError), closing(_connect()) as database:
         for key in keys:
             row = database.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
@@ -77,6 +109,7 @@ def read(keys: list[bytes]) -> dict[bytes, Any]:
 
 def write(answers: dict[bytes, Any]) -> None:
     """Store answers (plain data that msgpack can hold), all or none."""
+    _remember(answers)
     if not enabled() or not answers:
         return
     with suppress(sqlite3.Error, OSError), closing(_connect()) as database, database:

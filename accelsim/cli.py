@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from accelsim import __version__
+from accelsim.cli_explore import explore_command
 from accelsim.errors import AccelsimError, InputError
+from accelsim.options import ManyHardware, selection_of, selection_options
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from accelsim.report.selection import Selection
     from accelsim.result import Result
+    from accelsim.workload.network import Network
 
 FORMATS = click.Choice(["table", "csv", "json", "parquet"])
 DATA_FORMATS = click.Choice(["table", "csv", "json"])
@@ -59,45 +64,205 @@ def _simulation_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def _import_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of importing a model; they arrive together as ``importing``."""
+
+    @functools.wraps(command)
+    def collected(*arguments: Any, input_shape: str | None, dim: tuple[str, ...], strict: bool, **options: Any) -> None:
+        sizes = (entry.partition("=") for entry in dim)
+        given = {
+            "input_shape": None if input_shape is None else [_size(size) for size in input_shape.split("x")],
+            "dims": {axis: _size(size) for axis, _, size in sizes} or None,
+            "strict": strict or None,
+        }
+        importing = {key: value for key, value in given.items() if value is not None}
+        command(*arguments, importing=importing, **options)
+
+    for option in (
+        click.option("--input-shape", help="Of a model: shape of one image, such as 3x224x224."),
+        click.option("--dim", multiple=True, help="Of an ONNX file: NAME=SIZE of an axis left open; repeatable."),
+        click.option("--strict", is_flag=True, help="Of a model: an unknown operator is an error."),
+    ):
+        collected = option(collected)
+    return collected
+
+
+def _size(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text[:12]) < 10**9:
+        raise InputError(f"a size must be a positive whole number, got {text!r}")
+    return int(text)
+
+
+def _imported(network: str, importing: dict[str, Any]) -> Network | str:
+    """Return a model imported with its options; any other network as it is."""
+    if not importing:
+        return network
+    from accelsim.workload.loader import is_model, load_network  # noqa: PLC0415
+
+    if not is_model(network):
+        option = next(iter(importing)).replace("dims", "dim").replace("_", "-")
+        raise InputError(f"--{option} is for ONNX files and PyTorch modules, {network!r} is neither")
+    return load_network(network, **importing)
+
+
+@app.command("import", short_help="Turn an ONNX file or a PyTorch module into a network file.")
+@click.argument("model")
+@click.option("-o", "--output", type=click.Path(), help="File to write (default: standard output).")
+@click.option("--name", help="Name of the network (default: the model's file or factory).")
+@click.option("--fold-batch-norm", is_flag=True, help="Leave out batch norms that fold into the layer before.")
+@click.option("--weights", type=click.Path(), help="Of an ONNX file: measure its weights into this storage plan.")
+@_import_options
+def import_command(
+    model: str,
+    output: str | None,
+    name: str | None,
+    fold_batch_norm: bool,
+    weights: str | None,
+    importing: dict[str, Any],
+) -> None:
+    """Turn MODEL into a YAML file that lists its layers, and say what became of every node.
+
+    MODEL is an ONNX file, or package.module:factory of a PyTorch module, whose code is run.
+    """
+    from accelsim.workload.layer_list_writer import to_yaml  # noqa: PLC0415
+    from accelsim.workload.loader import is_model, load_model  # noqa: PLC0415
+
+    if not is_model(model):
+        raise InputError(f"{model!r} is neither an ONNX file (.onnx) nor package.module:factory of a PyTorch module")
+    imported = load_model(model, name=name, **importing)
+    network = imported.network
+    if fold_batch_norm:
+        from accelsim.workload.batch_norm import fold_batch_norms  # noqa: PLC0415
+
+        network = fold_batch_norms(network)
+    text = to_yaml(network, comment=f"Imported from {os.path.basename(model)} by accelsim {__version__}.")
+    if output is not None:
+        _write_text(output, text)
+    if weights is not None:
+        from accelsim.workload.weights import measure_onnx, storage_text  # noqa: PLC0415
+
+        if not model.endswith(".onnx"):
+            raise InputError("--weights is for ONNX files; measure_torch measures a PyTorch module")
+        _write_text(weights, storage_text(measure_onnx(model, imported)))
+    click.echo("\n".join(imported.summary()), err=True)
+    if output is None:
+        click.echo(text, nl=False)
+
+
+def _write_text(path: str, text: str) -> None:
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as wrong:
+        raise InputError(f"{path}: cannot be written: {wrong.strerror}") from None
+
+
 @app.command(short_help="Run a network on an accelerator.")
 @click.argument("network")
 @click.option("--hw", "hardware", required=True, help="Accelerator: a name (see `accelsim hw`) or a YAML file.")
 @_simulation_options
 @click.option("--engine", default="analytical", show_default=True, help="Engine that computes the costs.")
 @click.option("--mapping", "mappings", type=click.Path(), help="YAML file of mappings by layer, taken as they are.")
+@_import_options
 @click.option("--out", type=click.Path(), help="Folder for tables, plots and a manifest.")
+@selection_options
 @click.option("--format", "format_", type=FORMATS, default="table", show_default=True, help="What to print.")
-def run(network: str, hardware: str, out: str | None, format_: str, **options: Any) -> None:
-    """Run NETWORK (a name, a YAML file, or a family) on an accelerator and print a row per layer."""
+def run(network: str, hardware: str, out: str | None, format_: str, importing: dict[str, Any], **options: Any) -> None:
+    """Run NETWORK on an accelerator and print a row per layer.
+
+    NETWORK is a name, a YAML or ONNX file, a family, or package.module:factory of a PyTorch module, whose code is run.
+    """
+    from accelsim.result import COLUMNS  # noqa: PLC0415
     from accelsim.simulation import simulate  # noqa: PLC0415 - numba is loaded only where it is used
 
+    selection = selection_of(options, COLUMNS, format_)
     if out is not None:
         from accelsim.report.files import check_folder  # noqa: PLC0415
 
         check_folder(out)
     _refuse_binary_terminal(format_)
     with _progress(f"{network} on {hardware}") as advance:
-        result = simulate(network, hardware, progress=advance, **options)
-    _print_result(result, format_)
+        result = simulate(_imported(network, importing), hardware, progress=advance, **options)
+    _print_result(result, format_, selection)
     if out is not None:
         paths = result.save(out, command=_command_text())
         click.echo(f"wrote {len(paths)} files to {out}", err=True)
 
 
-@app.command("compare", short_help="Compare networks and accelerators.")
+@app.command("verify", short_help="Run both engines and compare them.")
+@click.argument("network")
+@click.option("--hw", "hardware", required=True, help="Accelerator: a name (see `accelsim hw`) or a YAML file.")
+@_simulation_options
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the integers that are computed with.")
+@click.option("--format", "format_", type=DATA_FORMATS, default="table", show_default=True, help="What to print.")
+def verify_command(network: str, hardware: str, seed: int, format_: str, **options: Any) -> None:
+    """Execute NETWORK with real numbers; exit status 0 only if outputs and counts are equal and cycles within 1%."""
+    from accelsim.report.tables import to_csv  # noqa: PLC0415
+    from accelsim.report.verify import columns, verify  # noqa: PLC0415 - numba is loaded only where it is used
+
+    with _progress(f"{network} on {hardware}, executed") as advance:
+        found = verify(network, hardware, seed=seed, progress=advance, **options)
+    rows = found.records()
+    if format_ == "json":
+        click.echo(json.dumps({"schema": 1, "agrees": found.agrees, "layers": rows}, indent=1, allow_nan=False))
+    elif format_ == "csv":
+        click.echo(to_csv(rows), nl=False)
+    else:
+        _print_columns(columns(found))
+        click.echo("\n" + "\n".join(found.lines()))
+    if not found.agrees:
+        raise AccelsimError(f"{network} on {hardware}: the engines do not agree")
+
+
+@app.command("trace", short_help="Execute one layer and write what happened when.")
+@click.argument("network")
+@click.argument("layer")
+@click.option("--hw", "hardware", required=True, help="Accelerator: a name (see `accelsim hw`) or a YAML file.")
+@_simulation_options
+@click.option("--dram", "dram_name", help="DRAM with banks behind the DMA: ddr4 or lpddr4 (default: a bandwidth).")
+@click.option("--out", default="trace", show_default=True, type=click.Path(), help="Folder to write to.")
+def trace_command(network: str, layer: str, hardware: str, dram_name: str | None, out: str, **options: Any) -> None:
+    """Execute LAYER of NETWORK: a table of events, a trace for ui.perfetto.dev, and a timeline."""
+    from accelsim.engine.dram import dram  # noqa: PLC0415
+    from accelsim.report.layer_trace import trace_layer  # noqa: PLC0415 - numba is loaded only where it is used
+
+    banks = None if dram_name is None else dram(dram_name)
+    for path in trace_layer(network, layer, hardware, out, dram=banks, **options):
+        click.echo(str(path))
+
+
+@app.command("compare", cls=ManyHardware, short_help="Compare networks and accelerators.")
 @click.argument("networks", nargs=-1, required=True)
-@click.option("--hw", "hardware", multiple=True, required=True, help="Accelerator; repeat for several.")
+@click.option("--hw", "hardware", multiple=True, required=True, help="Accelerators: names or YAML files.")
 @click.option("--baseline", help="Network that counts as 1 (default: the fastest on each accelerator).")
 @_simulation_options
+@click.option("--plot", type=click.Path(), help="Picture of accuracy against time and energy: a PNG, SVG or PDF file.")
+@selection_options
 @click.option("--format", "format_", type=DATA_FORMATS, default="table", show_default=True, help="What to print.")
 def compare_command(
-    networks: tuple[str, ...], hardware: tuple[str, ...], baseline: str | None, format_: str, **options: Any
+    networks: tuple[str, ...],
+    hardware: tuple[str, ...],
+    baseline: str | None,
+    plot: str | None,
+    format_: str,
+    **options: Any,
 ) -> None:
-    """Compare NETWORKS on one or more accelerators, relative to the fastest or to a baseline."""
-    from accelsim.report.tables import comparison_columns, comparison_rows, to_csv  # noqa: PLC0415
+    """Compare NETWORKS on one or more accelerators, relative to the fastest or to a baseline.
+
+    The column Pareto says in which cost (time, energy) no network on the same accelerator beats one of the same
+    published accuracy or above.
+    """
+    from accelsim.report.tables import (  # noqa: PLC0415
+        COMPARISON_COLUMNS,
+        comparison_columns,
+        comparison_rows,
+        to_csv,
+    )
     from accelsim.simulation import compare  # noqa: PLC0415
 
-    results = compare(networks, hardware, **options)
+    selection = selection_of(options, COMPARISON_COLUMNS, format_)
+    with _progress("compare") as advance:
+        results = compare(networks, hardware, progress=advance, **options)
     names = [result.network.name for result in results]
     if baseline is not None:
         baseline = _baseline_name(baseline, names)
@@ -105,9 +270,89 @@ def compare_command(
     if format_ == "json":
         click.echo(json.dumps({"schema": 1, "baseline": baseline, "rows": rows}, indent=1, allow_nan=False))
     elif format_ == "csv":
-        click.echo(to_csv(rows), nl=False)
+        click.echo(to_csv(selection.records(rows)), nl=False)
     else:
-        _print_columns(comparison_columns(rows))
+        _print_columns(selection.text_columns(rows, COMPARISON_COLUMNS, comparison_columns(rows)))
+    if plot is not None:
+        from accelsim.report.accuracy import plot_comparison  # noqa: PLC0415
+
+        plot_comparison(rows, plot)
+        click.echo(f"wrote {plot}", err=True)
+
+
+@app.command("roofline", short_help="Compute/bandwidth ratios of every layer.")
+@click.argument("network")
+@click.option("--hw", "hardware", required=True, help="Accelerator: a name (see `accelsim hw`) or a YAML file.")
+@_simulation_options
+@click.option("--plot", type=click.Path(), help="Picture of the layers below the roofs: a PNG, SVG or PDF file.")
+@selection_options
+@click.option("--format", "format_", type=DATA_FORMATS, default="table", show_default=True, help="What to print.")
+def roofline_command(network: str, hardware: str, plot: str | None, format_: str, **options: Any) -> None:
+    """Show what NETWORK's layers need and get per byte, what that lets them reach, and what they reach."""
+    from accelsim.report import roofline_table  # noqa: PLC0415
+    from accelsim.report.tables import to_csv  # noqa: PLC0415
+    from accelsim.simulation import simulate  # noqa: PLC0415
+
+    selection = selection_of(options, roofline_table.COLUMNS, format_)
+    with _progress(f"{network} on {hardware}") as advance:
+        result = simulate(network, hardware, progress=advance, **options)
+        rows = roofline_table.rows(result)
+    if format_ == "json":
+        click.echo(json.dumps(roofline_table.data(result, rows), indent=1, allow_nan=False))
+    elif format_ == "csv":
+        click.echo(to_csv(selection.records(rows)), nl=False)
+    else:
+        _print_columns(selection.text_columns(rows, roofline_table.COLUMNS, roofline_table.text_columns(rows)))
+        click.echo("\n" + "\n".join(roofline_table.lines(result)))
+    if plot is not None:
+        from accelsim.report.roofline import plot_roofline  # noqa: PLC0415
+
+        plot_roofline(result, plot)
+        click.echo(f"wrote {plot}", err=True)
+
+
+@app.command("report", cls=ManyHardware, short_help="Write one interactive page to share.")
+@click.argument("networks", nargs=-1, required=True)
+@click.option("--hw", "hardware", multiple=True, required=True, help="Accelerators: names or YAML files.")
+@click.option("-o", "--out", default="report.html", show_default=True, type=click.Path(), help="File to write.")
+@click.option("--baseline", help="Network that counts as 1 (default: the fastest on each accelerator).")
+@_simulation_options
+def report_command(
+    networks: tuple[str, ...], hardware: tuple[str, ...], out: str, baseline: str | None, **options: Any
+) -> None:
+    """Write one self-contained HTML page about NETWORKS on one or more accelerators."""
+    from pathlib import Path  # noqa: PLC0415
+
+    from accelsim.report.files import check_folder, write_whole  # noqa: PLC0415
+    from accelsim.report.web.page import plotting_library, report_html  # noqa: PLC0415
+    from accelsim.simulation import compare  # noqa: PLC0415
+
+    plotting_library()  # what is missing is said before the simulations, not after
+    if Path(out).is_dir():
+        raise InputError(f"cannot write {out}: a folder of that name is in the way")
+    check_folder(Path(out).parent)
+    with _progress("report") as advance:
+        results = compare(networks, hardware, progress=advance, **options)
+    if baseline is not None:
+        baseline = _baseline_name(baseline, [result.network.name for result in results])
+    page = report_html(results, command=_command_text(), baseline=baseline)
+    click.echo(str(write_whole(Path(out), page.encode())))
+
+
+@app.command("serve", short_help="The page live: change the hardware and see.")
+@click.argument("network", default="squeezenext23")
+@click.option("--hw", "hardware", default="16x16_128KB", show_default=True, help="Accelerator to start from.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind; others can reach any but this.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
+def serve_command(network: str, hardware: str, host: str, port: int) -> None:
+    """Serve the page of NETWORK on this machine, with array, buffer, bandwidth, dataflow and width to change."""
+    from accelsim.report.web.live import Playground  # noqa: PLC0415
+    from accelsim.report.web.serve import LiveServer  # noqa: PLC0415
+
+    with LiveServer(Playground(network, hardware), host, port) as server:
+        click.echo(f"serving {server.address} (Ctrl-C stops)", err=True)
+        with suppress(KeyboardInterrupt):  # the way to end it, not a failure
+            server.serve_forever()
 
 
 @app.command(short_help="List networks, or show one.")
@@ -162,6 +407,9 @@ def reproduce_command(table: str | None, out: str) -> None:
             click.echo(str(path))
 
 
+app.add_command(explore_command)
+
+
 @app.command("cache", short_help="Show or clear the cache of solved layers.")
 @click.option("--clear", is_flag=True, help="Forget every solved layer.")
 def cache_command(clear: bool) -> None:
@@ -185,19 +433,20 @@ def _baseline_name(baseline: str, names: list[str]) -> str:
     return name
 
 
-def _print_result(result: Result, format_: str) -> None:
+def _print_result(result: Result, format_: str, selection: Selection) -> None:
     from accelsim.report.tables import layer_columns, summary_lines, to_csv  # noqa: PLC0415
+    from accelsim.result import COLUMNS  # noqa: PLC0415
 
     if format_ == "json":
         click.echo(result.to_json())
     elif format_ == "csv":
-        click.echo(to_csv(result.records), nl=False)
+        click.echo(to_csv(selection.records(result.records)), nl=False)
     elif format_ == "parquet":
         from accelsim.report.files import to_parquet_bytes  # noqa: PLC0415
 
         sys.stdout.buffer.write(to_parquet_bytes(result))
     else:
-        _print_columns(layer_columns(result))
+        _print_columns(selection.text_columns(result.records, COLUMNS, layer_columns(result)))
         click.echo()
         click.echo("\n".join(summary_lines(result)))
 

@@ -7,6 +7,7 @@ become flags. Magnitudes are checked, since a kernel's integers would overflow i
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from accelsim.errors import HardwareError, WorkloadError
 from accelsim.hardware import costs
 from accelsim.hardware.spec import Dataflow, Hardware, Memory
 from accelsim.mapping.arrays import Count, LayerArrays, MachineArrays
-from accelsim.workload.layer import Layer, Op
+from accelsim.workload.layer import Layer
 
 MAX_LOOP_ITERATIONS = 2**50
 """Largest product of a layer's dims; keeps every count far below 2^63 and exact in a float64."""
@@ -32,13 +33,12 @@ def lower_layer(layer: Layer) -> LayerArrays:
     """
     if math.prod(layer.dims) > MAX_LOOP_ITERATIONS:
         raise WorkloadError(f"layer {layer.name}: {math.prod(layer.dims):.3g} MACs, at most 2^50 can be simulated")
-    size = (1, 1) if layer.op is Op.LINEAR else (layer.H, layer.W)  # a linear layer reads one flat pixel
     return LayerArrays(
         dims=np.array(layer.dims, dtype=np.int64),
         stride=np.array(layer.stride, dtype=np.int64),
         dilation=np.array(layer.dilation, dtype=np.int64),
         pad=np.array((layer.padding.top, layer.padding.left), dtype=np.int64),
-        size=np.array(size, dtype=np.int64),
+        size=np.array(layer.array_input_size, dtype=np.int64),
     )
 
 
@@ -80,6 +80,33 @@ def lower_machine(hardware: Hardware, dataflow_name: str, layer: Layer) -> Machi
     )
 
 
+class LoweredMachine:
+    """A machine's arrays by dataflow and number of filter taps, which is all of a layer that they depend on."""
+
+    def __init__(self, hardware: Hardware) -> None:
+        self.hardware = hardware
+        self._arrays: dict[tuple[str, int], MachineArrays] = {}
+
+    def arrays(self, dataflow_name: str, layer: Layer) -> MachineArrays:
+        """Return what ``lower_machine`` does, computed once; not to be changed."""
+        key = (dataflow_name, layer.R * layer.S)
+        if key not in self._arrays:
+            self._arrays[key] = lower_machine(self.hardware, dataflow_name, layer)
+        return self._arrays[key]
+
+
+_latest: LoweredMachine | None = None
+
+
+def lowered(hardware: Hardware) -> LoweredMachine:
+    """Return the lowered machine, the same as last time while it is the same machine."""
+    global _latest  # noqa: PLW0603 - a network's layers ask one after the other
+    latest = _latest
+    if latest is None or latest.hardware is not hardware:
+        _latest = latest = LoweredMachine(hardware)
+    return latest
+
+
 def tile_candidates(
     layer: LayerArrays, machine: MachineArrays, *, whole_blocks: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -103,9 +130,10 @@ def tile_candidates(
     return sizes, np.array([len(choice) for choice in choices], dtype=np.int64)
 
 
-def _sizes(dim: int, block: int) -> list[int]:
+@lru_cache(maxsize=4096)  # a search asks for the same dims and blocks on every machine
+def _sizes(dim: int, block: int) -> tuple[int, ...]:
     smallest = (math.ceil(dim / count) for count in range(1, dim + 1))
-    return list(dict.fromkeys(min(dim, math.ceil(size / block) * block) for size in smallest))
+    return tuple(dict.fromkeys(min(dim, math.ceil(size / block) * block) for size in smallest))
 
 
 def _block(dim: Dim, machine: MachineArrays) -> int:

@@ -133,7 +133,7 @@ class Result:
     def totals(self) -> dict[str, Any]:
         """Sums over the layers, and the network's parameters.
 
-        Keys: ``macs, params, params_conv, params_linear, params_bias, params_bn, macs_executed, cycles,
+        Keys: ``macs, params, params_conv, params_linear, params_bias, params_bn, params_other, macs_executed, cycles,
         compute_cycles, dram_cycles, stall_cycles, time_ms, energy, energy_mac ... energy_dram, energy_unit,
         utilization, dram_words, dram_read_words, dram_write_words, glb_words, layers, layers_not_charged``.
         """
@@ -189,7 +189,7 @@ class Result:
         return save_result(self, folder, command=command)
 
     def plot(self, metric: str = "time", path: str | PathLike[str] | None = None) -> Any:
-        """Draw ``time`` or ``energy`` per layer; see ``accelsim.report.plots.plot_result``."""
+        """Draw ``time``, ``energy``, ``traffic`` or ``utilization`` per layer; see ``accelsim.report.plots``."""
         from accelsim.report.plots import plot_result  # noqa: PLC0415 - reports import results
 
         return plot_result(self, metric, path)

@@ -22,7 +22,7 @@ from accelsim.engine.analytical import (
     why_nothing_fits,
 )
 from accelsim.engine.general import NestAnswer, NestSearch, given_result
-from accelsim.errors import InputError, NoMappingError, did_you_mean
+from accelsim.errors import AccelsimError, InputError, NoMappingError, did_you_mean
 from accelsim.hardware.loader import load_hardware
 from accelsim.hardware.spec import Hardware
 from accelsim.mapping.handwritten import load_mappings
@@ -35,8 +35,8 @@ from accelsim.workload.layer import Layer
 from accelsim.workload.loader import load_network
 from accelsim.workload.network import Network
 
-ENGINES = ("analytical",)
-"""Engines that can run a network."""
+ENGINES = ("analytical", "cycle")
+"""Engines that can run a network: the closed form, and the one that executes the mappings that it chose."""
 
 MAPPING_SPACES = ("uniform", "uneven")
 """Which mappings of a general machine are searched."""
@@ -63,7 +63,7 @@ def simulate(
             hardware's by name, or one of the field's (ws, is, os, os_soc_mop, os_moc_sop, os_moc_mop, rs, nlr).
         objective: What a mapping is chosen for: ``cycles`` (ties: energy), ``energy`` (ties: cycles), or ``edp``.
         batch: Images at a time.
-        engine: ``analytical``.
+        engine: ``analytical``, or ``cycle``, which then executes the mappings found on seeded integers.
         mapping_space: ``uniform`` (one place per memory) or ``uneven`` (each operand's tile at its own place);
             None takes the hardware's. Fixed programs have a space of their own.
         mappings: Mappings by layer to evaluate as they are, or the path of a YAML file of them; other layers are
@@ -90,6 +90,10 @@ def simulate(
     given = _given(mappings, net, hw)
     distinct = {layer.shape_key: layer for layer in layers if layer.name not in given}
     solved = dict(zip(distinct, _solve_all(list(distinct.values()), run, progress), strict=True))
+    if engine == "cycle":
+        both = _executed([*solved.values(), *given.values()], hw, progress)
+        solved = dict(zip(solved, both[: len(solved)], strict=True))
+        given = dict(zip(given, both[len(solved) :], strict=True))
     options = {"dataflow": dataflow, "objective": objective, "batch": batch, "engine": engine}
     if run.searches:
         options["mapping_space"] = space
@@ -235,13 +239,37 @@ def _solve_open(
     if not pairs:
         return
     yield pairs[0], run.solve(*pairs[0])  # alone: it may compile the kernels
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+    with ThreadPoolExecutor(max_workers=_threads()) as pool:
         futures = [pool.submit(run.solve, *pair) for pair in pairs[1:]]
         try:
             for pair, future in zip(pairs[1:], futures, strict=True):
                 yield pair, future.result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _executed(
+    results: Sequence[LayerResult], hardware: Hardware, progress: Callable[[int, int], None] | None
+) -> list[LayerResult]:
+    """Return layer results with what the cycle engine executed in place of what the closed form says.
+
+    Raises:
+        AccelsimError: The two count differently.
+    """
+    from accelsim.engine.executed import execute_all  # noqa: PLC0415 - numba is loaded only where it is used
+
+    checks = execute_all(results, hardware, progress=progress)
+    for check in checks:
+        if not check.agrees:
+            detail = "; ".join(check.differing) or f"{check.overflows} partial sums overflow"
+            raise AccelsimError(f"layer {check.expected.layer.name}: the engines disagree: {detail}")
+    return [check.result for check in checks]
+
+
+def _threads() -> int:
+    """Return how many layers are solved at a time: ``ACCELSIM_THREADS``, or one a core."""
+    chosen = os.environ.get("ACCELSIM_THREADS", "")
+    return max(1, int(chosen)) if chosen.isdecimal() else os.cpu_count() or 1
 
 
 def _plain(answer: Answer | NestAnswer | None) -> object:

@@ -7,9 +7,12 @@ check. Repeated keys, unknown keys, missing fields, merge keys and tags are refu
 
 from __future__ import annotations
 
+import copy
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +20,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import inspect
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from accelsim.errors import AccelsimError, InputError, did_you_mean
@@ -83,14 +86,24 @@ def read_yaml(path: str | PathLike[str], error: type[InputError] = InputError) -
             not valid YAML, repeats a key, or is not a mapping at the top.
     """
     shown = fspath(path)
-    return parse_yaml(_read_text(shown, error), shown, error)
+    kind: Any = error
+    document = _parsed(_read_text(shown, error), shown, kind)
+    return Document(document.path, copy.deepcopy(document.data), document.lines)
+
+
+@lru_cache(maxsize=32)
+def _parsed(text: str, path: str, error: Any) -> Document:
+    """Parse a file once: a search over a machine's fields reads the same text a thousand times."""
+    return parse_yaml(text, path, error)
 
 
 def parse_yaml(text: str, path: str, error: type[InputError] = InputError) -> Document:
     """Read YAML text as ``read_yaml`` reads a file; ``path`` is what messages call it."""
     yaml = YAML(typ="safe", pure=True)
     try:
-        root = yaml.compose(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ReusedAnchorWarning)
+            root = yaml.compose(text)
         if root is None:
             raise error(f"{path}: is empty")
         builder = _DataBuilder(path, error)
@@ -102,6 +115,8 @@ def parse_yaml(text: str, path: str, error: type[InputError] = InputError) -> Do
         raise error(f"{place}: not valid YAML: {' '.join(reason.split())}") from None
     except YAMLError as wrong:
         raise error(f"{path}: not valid YAML: {' '.join(str(wrong).split())}") from None
+    except ReusedAnchorWarning as wrong:
+        raise error(f"{path}: not valid YAML: {str(wrong).strip().splitlines()[0]}") from None
     except RecursionError:
         raise error(f"{path}: is nested too deeply") from None
     if not isinstance(data, dict):

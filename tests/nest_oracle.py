@@ -23,7 +23,7 @@ class Oracle:
         self.stores = {store.name: store for store in machine.stores}
         self.moved = defaultdict(lambda: defaultdict(int))
         self.per_source = defaultdict(lambda: defaultdict(int))
-        self.tags, self.seen = {}, defaultdict(set)
+        self.tags, self.seen, self.held = {}, defaultdict(set), {}
         self.steps = self.macs = 0
         self.targets = defaultdict(list)
         for operand in Operand:
@@ -101,9 +101,26 @@ class Oracle:
         for instance, tile in tiles.items():
             if self.tags.get((operand, source, target, instance)) != tag:
                 self.tags[operand, source, target, instance] = tag
-                groups[instance[:above]].append((instance, self.words(operand, tile)))
+                held = self.words(operand, tile)
+                if operand is Operand.I and self._slides(source, target, loops):
+                    held = self._slid((source, target, instance), tag, held)
+                groups[instance[:above]].append((instance, held))
         for outer, members in groups.items():
             self._deliver((operand, source, target), outer, members, passed, above)
+
+    def _slides(self, source, target, loops):
+        """Whether the window slides into the target along the innermost loop that moves it on."""
+        if target == len(self.nest.steps) or not self.stores[self.nest.steps[target].store].slides or not loops:
+            return False
+        dims = {Dim.P: (Dim.P, Dim.R), Dim.Q: (Dim.Q, Dim.S)}.get(loops[-1][1], ())
+        spatial = [i for i in range(source, target) if isinstance(self.nest.steps[i], Unrolling)]
+        return bool(dims) and all(self.bound[index][dim] == 1 for index in spatial for dim in dims)
+
+    def _slid(self, key, tag, held):
+        """What is new in a window, given that what it shares with the window before it in the same slide is there."""
+        slide, before = self.held.get(key, (None, set()))
+        self.held[key] = (tag[:-1], held)
+        return held - before if slide == tag[:-1] else held
 
     def _deliver(self, way, outer, members, passed, above):
         operand = way[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from hypothesis import strategies as st
 
@@ -67,8 +68,8 @@ def axes(draw, name):
 
 
 @st.composite
-def machines(draw, most_stores=4, unbounded=False):
-    """Two to four memories, with fan-outs anywhere."""
+def machines(draw, most_stores=4, unbounded=False, sliding=False):
+    """Two to four memories, with fan-outs anywhere; ``sliding``: windows may slide, networks may have rates."""
     count = draw(st.integers(2, most_stores))
     stores = [
         Store(
@@ -100,6 +101,7 @@ def machines(draw, most_stores=4, unbounded=False):
                 write_energy=draw(energies()),
                 buffering=draw(st.sampled_from(Buffering)),
                 register_read=draw(st.sampled_from(RegisterRead)),
+                slides=sliding and draw(st.booleans()),
             )
         )
     fanouts = []
@@ -113,6 +115,7 @@ def machines(draw, most_stores=4, unbounded=False):
                     axes=tuple(draw(axes(name)) for name in names),
                     link_energy=draw(energies()),
                     forward=draw(st.booleans()),
+                    words_per_cycle={o: draw(rates()) for o in (W, I, O) if sliding and draw(st.booleans())},
                 )
             )
     return Machine(
@@ -152,6 +155,37 @@ def nests(draw, layer, machine, uneven=True):
                     left //= counts[dim]
             steps.append(Unrolling(axis=f"{fanout.name}.{axis.name}", counts=counts))
     return Nest(steps=tuple(steps))
+
+
+@st.composite
+def slides(draw):
+    """A layer with overlapping windows, a machine through whose memories they slide, and a mapping that lets them."""
+    layer = draw(layers().filter(lambda layer: layer.dims.R > 1 or layer.dims.S > 1))
+    machine = draw(machines(unbounded=True, sliding=True))
+    machine = replace(machine, stores=tuple(replace(store, slides=True) for store in machine.stores))
+    steps = []
+    for step in draw(nests(layer, machine)).steps:
+        if isinstance(step, Place):
+            dim, taps = draw(st.sampled_from([(Dim.P, Dim.R), (Dim.Q, Dim.S)]))
+            order = (*(d for d in step.order if d not in (dim, taps)), taps, dim)
+            tile = list(step.tile)
+            if steps:
+                tile[dim], tile[taps] = 1, layer.dims[taps]
+                if draw(st.booleans()):  # else another loop inside may be the one that moves the tile on
+                    tile[Dim.P], tile[Dim.Q] = min(tile[Dim.P], 2), min(tile[Dim.Q], 2)
+            steps.append(replace(step, order=order, tile=Dims(*tile)))
+        else:  # axes that share out windows, too
+            steps.append(
+                draw(st.sampled_from([step, replace(step, counts={Dim.P: 2}), replace(step, counts={Dim.Q: 2})]))
+            )
+    nested, most = [], layer.dims
+    for step in steps:
+        if isinstance(step, Place):
+            most = Dims(*map(min, step.tile, most))
+            nested.append(replace(step, tile=most))
+        else:
+            nested.append(step)
+    return layer, machine, Nest(steps=tuple(nested))
 
 
 @st.composite

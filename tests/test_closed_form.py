@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 from nest_oracle import Oracle
-from nest_strategies import layers, machines, nests
+from nest_strategies import layers, machines, nests, slides
 
 from accelsim.dims import Operand
 from accelsim.engine.closed_form import evaluate, transfers
@@ -16,8 +16,18 @@ from accelsim.mapping.nest import Unrolling
 def test_every_count_equals_the_walk(data):
     """Words at both ends, on links and read back, of the busiest instance too; MACs and iterations."""
     layer = data.draw(layers())
-    machine = data.draw(machines(unbounded=True))
-    nest = data.draw(nests(layer, machine))
+    machine = data.draw(machines(unbounded=True, sliding=data.draw(st.booleans())))
+    compare_with_walk(data.draw(nests(layer, machine)), layer, machine)
+
+
+@given(slides())
+def test_sliding_windows_take_what_the_walk_takes(case):
+    """Pixels that a window shares with the one before it stay; networks with a rate carry what the source sends."""
+    layer, machine, nest = case
+    compare_with_walk(nest, layer, machine)
+
+
+def compare_with_walk(nest, layer, machine):
     cost, oracle = evaluate(nest, layer, machine), Oracle(nest, layer, machine)
     assert (cost.macs, cost.iterations) == (oracle.macs, oracle.steps)
     for way, flow in zip(transfers(nest), cost.traffic, strict=True):
@@ -42,5 +52,11 @@ def test_every_count_equals_the_walk(data):
             if inside:
                 earlier = [index for index in range(way.source, inside[0]) if isinstance(nest.steps[index], Unrolling)]
                 straight = count[f"link{earlier[-1]}"] if earlier else count["source"]
+                for crossing in flow.crossings:
+                    if crossing.fanout == fanout.name and way.source + 1 >= inside[0]:
+                        assert crossing.words == oracle.per_source[(*way, zero)]["source"]
+                        assert crossing.back_words == oracle.per_source[(*way, zero)]["back"] * (
+                            way.operand is Operand.O
+                        )
                 words = count[f"link{inside[-1]}"] + (0 if fanout.forward else count["back"])
                 assert flow.link_words[fanout.name] == words - (straight if fanout.forward else 0)

@@ -140,6 +140,8 @@ def test_does_every_memory_count_in_the_area(name):
         ("memories.SUMS.buffering", "double"),
         ("memories.RF.register_read", "per_mac"),
         ("memories.RF.operand_words", {"W": 16}),
+        ("memories.L2.slides", False),
+        ("fanouts.array.words_per_cycle", {"I": 8}),
         ("fanouts.chip.forward", True),
         ("fanouts.array.forward", False),
         ("fanouts.array.below", "RF"),

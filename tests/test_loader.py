@@ -163,8 +163,8 @@ def test_a_layer_list_builds_what_the_builder_builds(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("op: lrn", "op: lrm", "net.yaml:21: layers[15].op: expected one of conv, linear, max_pool"),
-        ("op: lrn", "op: matmul", "got 'matmul'"),
+        ("op: lrn", "op: lrm", "net.yaml:21: layers[15].op: expected one of conv, linear, matmul, max_pool"),
+        ("op: lrn", "op: matmul", "net.yaml:21: layers[15]: missing field 'rows'"),
         (", op: lrn", "", "net.yaml:21: layers[15]: missing field 'op'"),
         ("name: norm, ", "", "net.yaml:21: layers[15]: missing field 'name'"),
         (

@@ -57,6 +57,7 @@ memories:
     operand_words: {W: 16, I: 8}
     buffering: rolling
     register_read: on_change
+    slides: true
 fanouts:
   - name: chip
     below: L2
@@ -70,6 +71,7 @@ fanouts:
       - {name: cols, size: 4, dims: [K, Q], most_dims: 1}
     link_mm: 0.5
     forward: true
+    words_per_cycle: {W: 8}
 dataflows:
   mine:
     description: "Weights stay."
@@ -137,6 +139,7 @@ def test_does_a_file_become_the_machine_that_it_describes(example):
                 operand_words={W: 16, I: 8},
                 buffering=Buffering.ROLLING,
                 register_read=RegisterRead.ON_CHANGE,
+                slides=True,
                 read_energy=register,
                 write_energy=register,
             ),
@@ -161,6 +164,7 @@ def test_does_a_file_become_the_machine_that_it_describes(example):
                 below="SUMS",
                 link_energy=pj.link_word_energy(8, 0.5),
                 forward=True,
+                words_per_cycle={W: 8},
                 axes=(
                     Axis(
                         name="rows",
@@ -312,6 +316,9 @@ def test_does_area_count_every_instance(tmp_path):
         ("    latency_cycles: 50", "    size_kb: 9", ["hw.yaml:10: memories[0].size_kb: DRAM is outermost"]),
         ("    latency_cycles: 50", "    keeps: [W]", ["memories[0].keeps: DRAM is outermost"]),
         ("    latency_cycles: 50", "    buffering: single", ["memories[0].buffering: DRAM is outermost"]),
+        ("    latency_cycles: 50", "    slides: true", ["memories[0].slides: DRAM is outermost"]),
+        ("keeps: [O]", "keeps: [O]\n    slides: true", ["memories[2]: slides is about inputs, and O is kept"]),
+        ("{W: 8}", "{W: 0}", ["fanouts[1].words_per_cycle", "expected a number"]),
         ("size_kb: 64", "size_kb: 0.0001", ["hw.yaml:12: memories[1].size_kb: a memory of 0.0001 KiB does not hold"]),
         ("size_kb: 64", "size_kb: 64\n    size_words: 9", ["memories[1]: memory L2 has both size_kb", "give one"]),
         ("may_bypass: [W]", "may_bypass: [W, W]", ["hw.yaml:11: memories[1]: may_bypass names W twice"]),
@@ -338,15 +345,15 @@ def test_does_area_count_every_instance(tmp_path):
         (
             "below: L2",
             "below: L3",
-            ["hw.yaml:29: fanouts[0].below: expected the name of a memory (DRAM, L2, SUMS, RF)"],
+            ["hw.yaml:30: fanouts[0].below: expected the name of a memory (DRAM, L2, SUMS, RF)"],
         ),
-        ("below: SUMS", "below: L2", ["hw.yaml:34: fanouts[1].below: L2 feeds chip already"]),
-        ("{name: cols, size: 4", "{name: rows, size: 4", ["hw.yaml:33: fanouts[1]: two axes are called rows"]),
-        ("size: 8", "size: 0", ["hw.yaml:36: fanouts[1].axes[0].size: expected a whole number above 0", "got 0"]),
+        ("below: SUMS", "below: L2", ["hw.yaml:35: fanouts[1].below: L2 feeds chip already"]),
+        ("{name: cols, size: 4", "{name: rows, size: 4", ["hw.yaml:34: fanouts[1]: two axes are called rows"]),
+        ("size: 8", "size: 0", ["hw.yaml:37: fanouts[1].axes[0].size: expected a whole number above 0", "got 0"]),
         (
             "dims: [K, P]",
             "dims: [K, C]",
-            ["hw.yaml:31: fanouts[0].axes[0]: dims has C, over which partial sums add up; it needs reduction"],
+            ["hw.yaml:32: fanouts[0].axes[0]: dims has C, over which partial sums add up; it needs reduction"],
         ),
         (
             "dims: [K, P]",
@@ -357,7 +364,7 @@ def test_does_area_count_every_instance(tmp_path):
         (
             "most_dims: 3",
             "most_dims: 4",
-            ["hw.yaml:36: fanouts[1].axes[0].most_dims: 4 dims cannot share it, only C, R"],
+            ["hw.yaml:37: fanouts[1].axes[0].most_dims: 4 dims cannot share it, only C, R"],
         ),
         (
             "link_energy: 5",
@@ -377,22 +384,22 @@ def test_does_area_count_every_instance(tmp_path):
         (
             "    axes:\n      - {name: clusters, size: 2, dims: [K, P], shares: [I]}\n",
             "    rows: 4\n    cols: 4\n    read_words_per_row: 1\n    write_words_per_col: 1\n",
-            ["hw.yaml:30: fanouts[0].rows: is a field for fixed programs, and no dataflow has a nest"],
+            ["hw.yaml:31: fanouts[0].rows: is a field for fixed programs, and no dataflow has a nest"],
         ),
         # Dataflows
-        ("rows: [C]", "row: [C]", ["hw.yaml:43: dataflows.mine.unroll.row: there is no such axis", "'rows'"]),
+        ("rows: [C]", "row: [C]", ["hw.yaml:45: dataflows.mine.unroll.row: there is no such axis", "'rows'"]),
         ("rows: [C]", "rows: [P]", ["dataflows.mine.unroll.rows: P cannot be unrolled there; allowed are C, R, S"]),
         (
             "rows: [C]",
             "rows: [S, R, C]",
             ["dataflows.mine.unroll.rows: these are all dims that the axis allows anyway"],
         ),
-        ("{SUMS: W}", "{SUM: W}", ["hw.yaml:44: dataflows.mine.stationary.SUM: there is no such memory", "'SUMS'"]),
-        ("  mine:", "  given:", ["hw.yaml:41: dataflows.given: 'given' stands for a mapping by hand"]),
+        ("{SUMS: W}", "{SUM: W}", ["hw.yaml:46: dataflows.mine.stationary.SUM: there is no such memory", "'SUMS'"]),
+        ("  mine:", "  given:", ["hw.yaml:43: dataflows.given: 'given' stands for a mapping by hand"]),
         (
             "    unroll: {rows: [C], array.cols: [K]}\n    stationary: {SUMS: W}\n",
             "",
-            ["hw.yaml:41: dataflows.mine: missing unroll or stationary"],
+            ["hw.yaml:43: dataflows.mine: missing unroll or stationary"],
         ),
         ("    stationary:", "    rows: C\n    stationary:", ["dataflows.mine: rows belong to a fixed program"]),
         # Widths, energies
@@ -401,7 +408,7 @@ def test_does_area_count_every_instance(tmp_path):
         ("energy: horowitz45", "energy: horowitz", ["hw.yaml:6: energy: expected one of eyeriss, horowitz45"]),
         ("energy_unit: pJ", "energy_unit: MAC", ["hw.yaml:5: energy_unit: energy set horowitz45 is in pJ, got MAC"]),
         ("energy: horowitz45", "energy: eyeriss", ["energy: energy set eyeriss is for words of 16 bits, got 8"]),
-        ("    link_mm: 0.5\n", "", ["hw.yaml:33: fanouts[1]: missing field 'link_mm', the length of a link"]),
+        ("    link_mm: 0.5\n", "", ["hw.yaml:34: fanouts[1]: missing field 'link_mm', the length of a link"]),
         (
             "    write_energy: 3",
             "    write_energy: 3\n    access_bits: 64",
@@ -444,6 +451,12 @@ def test_is_a_mistake_in_a_machine_told_in_one_sentence(old, new, parts, tmp_pat
     [
         ("    double_buffered: [W, I, O]", "    buffering: double", "memories[1].buffering: the fixed program of ws"),
         ("    double_buffered: [W, I, O]", "    may_bypass: [W]", "memories[1].may_bypass: the fixed program of ws"),
+        ("    double_buffered: [W, I, O]", "    slides: true", "memories[1].slides: the fixed program of ws"),
+        (
+            "    link_energy: 0",
+            "    link_energy: 0\n    words_per_cycle: {W: 1}",
+            "fanouts[0].words_per_cycle: the fixed program of ws",
+        ),
         ("size_kb: 128", "size_words: 65536", "memories[1].size_words: the fixed program of ws"),
         ("word_bits: 16", "word_bits: 16\noperand_bits: {O: 32}", "operand_bits: the fixed program of ws (nest)"),
         ("word_bits: 16", "word_bits: 16\nstores_padding: true", "stores_padding: the fixed program of ws (nest)"),

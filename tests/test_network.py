@@ -59,6 +59,7 @@ def test_totals_split_parameters_by_what_they_belong_to():
         "params_linear": linear,
         "params_bias": bias,
         "params_bn": bn,
+        "params_other": 0,
         "macs": macs,
     }
 

@@ -31,6 +31,9 @@ from accelsim.workload.network import Network, NetworkBuilder
 
 HARDWARE = "16x16_128KB"
 
+ADDITIVE = {"time": "cycles", "energy": "energy", "traffic": "dram_words"}
+"""Metric -> the total that its bars add up to."""
+
 
 def chain(layers: int, stem: str = "conv") -> Network:
     """A network whose layers all differ in shape, so that each has a bar of its own."""
@@ -148,7 +151,7 @@ def test_does_saving_write_every_file(tmp_path: Path, small: Result) -> None:
     """Tables, pictures, summary and manifest are written, and the paths returned are the files there."""
     written = save_result(small, tmp_path / "out")
     names = {"layers.csv", "layers.parquet", "result.json", "summary.md", "manifest.json"}
-    names |= {f"{metric}.{kind}" for metric in METRICS for kind in ("png", "svg")}
+    names |= {f"{metric}.{kind}" for metric in (*METRICS, "roofline") for kind in ("png", "svg")}
     assert {path.name for path in written} == names
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
     assert json.loads((tmp_path / "out" / "result.json").read_text()) == json.loads(small.to_json())
@@ -272,26 +275,26 @@ def test_are_the_slowest_layers_listed_first(squeezenext: Result) -> None:
 # --- pictures -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", ADDITIVE)
 @pytest.mark.parametrize("network", ["alexnet", "squeezenext23", "mobilenet"])
 def test_do_bars_add_up_to_the_totals(network: str, metric: str) -> None:
-    """Every bar has its layers' cycles or energy, no segment is negative, and no layer is lost or counted twice."""
+    """Every bar has its layers' cycles, energy or DRAM words, none is negative, no layer is lost or counted twice."""
     result = simulate(network, HARDWARE)
     bars = layer_bars(result, metric)
-    total = result.totals["cycles" if metric == "time" else "energy"]
+    total = result.totals[ADDITIVE[metric]]
     assert sum(sum(bar.segments.values()) for bar in bars) == pytest.approx(total, rel=1e-12)
     assert min(min(bar.segments.values()) for bar in bars) >= -1e-9 * total
     assert sum(bar.repeats for bar in bars) == len(result.layer_results)
     assert len(bars) == len({entry.layer.shape_key for entry in result.layer_results})
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", ADDITIVE)
 def test_are_the_bars_drawn_the_layers_bars(squeezenext: Result, metric: str) -> None:
     """Heights in the picture, in the axis' unit, add up to the totals; names, repeats and dataflows are those."""
     figure = plot_result(squeezenext, metric)
     axes, strip = figure.axes
-    total = squeezenext.totals["cycles" if metric == "time" else "energy"]
-    divisor = {"time": 1e3, "energy": 1e6}[metric]
+    total = squeezenext.totals[ADDITIVE[metric]]
+    divisor = {"time": 1e3, "energy": 1e6, "traffic": 1e6}[metric]
     assert sum(patch.get_height() for patch in axes.patches) * divisor == pytest.approx(total)
     labels = [text.get_text() for text in strip.get_xticklabels()]
     assert labels[0] == "conv1"

@@ -198,7 +198,7 @@ def test_is_the_overhead_the_share_of_the_positions() -> None:
         ({"density": 1.01}, "density must be above 0 and at most 1, got 1.01"),
         ({"weight_bits": 0}, "weight_bits must be an integer from 1 to 64, got 0"),
         ({"index_bits": 2.5}, "index_bits must be an integer from 1 to 64, got 2.5"),
-        ({"format": "zip"}, "format must be one of dense, csr, run_length, bitmap, entropy, got 'zip'"),
+        ({"format": "zip"}, "must be one of dense, csr, run_length, bitmap, compressed_rows, entropy, got 'zip'"),
         ({"codebook": True}, "a codebook takes at most 16 weight_bits, got 32"),
     ],
 )

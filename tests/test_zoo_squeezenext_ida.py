@@ -97,6 +97,7 @@ def test_what_is_added_is_a_pool_a_projection_a_concat_and_a_node_a_section(dept
         "params_linear": 0,
         "params_bias": 0,
         "params_bn": 1_792,
+        "params_other": 0,
         "macs": 24_084_480,
     }
     assert added["params"] == readings(plain)["projection, concat, node"]

@@ -16,7 +16,7 @@ import numpy as np
 from accelsim import cache
 from accelsim.dims import Operand
 from accelsim.hardware.spec import Hardware
-from accelsim.lowering import TILED_DIMS, lower_layer, lower_machine, tile_candidates, unit_energies
+from accelsim.lowering import TILED_DIMS, lower_layer, lowered, tile_candidates, unit_energies
 from accelsim.mapping.arrays import Count
 from accelsim.mapping.mapping import OBJECTIVES, NestMapping, build_mapping
 from accelsim.mapping.mapping import Mapping as LoopNest
@@ -107,7 +107,7 @@ def solve_layer(layer: Layer, hardware: Hardware, dataflow: str, objective: str)
     from accelsim.mapping import kernels  # noqa: PLC0415 - numba is loaded only where something is searched
 
     _announce_compilation(kernels.solve)
-    arrays, machine = lower_layer(layer), lower_machine(hardware, dataflow, layer)
+    arrays, machine = lower_layer(layer), lowered(hardware).arrays(dataflow, layer)
     for whole_blocks in (True, False):
         sizes, lengths = tile_candidates(arrays, machine, whole_blocks=whole_blocks)
         found, tile, order, space, walked, times, counts = kernels.solve(
@@ -129,7 +129,7 @@ def solve_layer(layer: Layer, hardware: Hardware, dataflow: str, objective: str)
 
 def question(layer: Layer, hardware: Hardware, dataflow: str, objective: str) -> bytes:
     """Return the cache key of what ``solve_layer`` would compute."""
-    return cache.key_of(lower_layer(layer), lower_machine(hardware, dataflow, layer), objective)
+    return cache.key_of(lower_layer(layer), lowered(hardware).arrays(dataflow, layer), objective)
 
 
 def best_of(results: Iterable[LayerResult], objective: str) -> LayerResult:

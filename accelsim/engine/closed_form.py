@@ -7,7 +7,8 @@ Counting
     iteration if it has in a full tile; what is cut short at an edge does not change the program.) The words of all
     visits
     are a product over dims: sizes of used dims add up, unused dims multiply by their iterations; inputs take the pixels
-    between the first and the last that the windows of a tile touch, halos fetched again. Instances of a shared axis
+    between the first and the last that the windows of a tile touch, halos fetched again unless they slide through the
+    memory. Instances of a shared axis
     that
     need the same word are served by one read at the source, and one write at each receiver; the windows of neighbouring
     instances are fetched as one if no loop over them runs inside the axis. Partial sums go up at the end of every
@@ -18,7 +19,8 @@ Counting
 Time
     Array, memories and links are rate-bound and overlap, except that a memory with single buffering stops the array
     while its
-    tiles come and go. With the words that the busiest instance moves,
+    tiles come and go, and with it a sliding one that rolls, whose first window after such a stop must come before the
+    next MAC. A network of a fan-out that has a rate counts as a memory. With the words that the busiest instance moves,
 
         cycles = max( fill + iterations + stops + drain,  latencies + max over memories of (words / words per cycle) )
 
@@ -61,6 +63,24 @@ class Piece(NamedTuple):
     path: tuple[int, ...]
 
 
+class Crossing(NamedTuple):
+    """Words of one operand that enter (O: leave) a network with a rate, at the busiest instance above it.
+
+    Attributes:
+        fanout: Name of the fan-out.
+        rate: Machine words per cycle.
+        words: Words of all visits.
+        back_words: Of partial sums, words read back.
+        tile_words: Words of one full visit.
+    """
+
+    fanout: str
+    rate: float
+    words: int
+    back_words: int
+    tile_words: int
+
+
 class Transfer(NamedTuple):
     """An operand's way from one place to the next that keeps it.
 
@@ -93,6 +113,7 @@ class Traffic:
         link_words: By fan-out crossed, words on its links, read-back included.
         tile_source_words: Words at the outer side of one full visit, busiest instance.
         tile_target_words: Words at the inner side of one full visit, one instance.
+        crossings: Networks with a rate between the two.
     """
 
     operand: Operand
@@ -108,6 +129,7 @@ class Traffic:
     link_words: dict[str, int]
     tile_source_words: int
     tile_target_words: int
+    crossings: tuple[Crossing, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,8 +201,12 @@ class Cost:
 
     @cached_property
     def busy_cycles(self) -> dict[str, float]:
-        """Cycles that the busiest instance of every memory needs for its words."""
-        return {store.name: _port_cycles(store, self.traffic, self.machine) for store in self.machine.stores}
+        """Cycles that the busiest instance of every memory, and of every network with a rate, needs for its words."""
+        busy = {store.name: _port_cycles(store, self.traffic, self.machine) for store in self.machine.stores}
+        for fanout in self.machine.fanouts:
+            if fanout.words_per_cycle:
+                busy[fanout.name] = _network_cycles(fanout.name, self.traffic, self.machine)
+        return busy
 
     @property
     def compute_cycles(self) -> float:
@@ -194,7 +220,7 @@ class Cost:
 
     @property
     def bound(self) -> str:
-        """What the layer waits for: ``compute``, or the name of a memory."""
+        """What the layer waits for: ``compute``, or the name of a memory or a fan-out."""
         name = max(self.busy_cycles, key=lambda store: self.busy_cycles[store])
         return name if self.latency_cycles + self.busy_cycles[name] > self.compute_cycles else "compute"
 
@@ -233,11 +259,25 @@ def _port_cycles(store: Store, traffic: Sequence[Traffic], machine: Machine) -> 
     )
 
 
+def _network_cycles(fanout: str, traffic: Sequence[Traffic], machine: Machine) -> float:
+    """Return the cycles that the busiest of a fan-out's networks needs, one an operand and direction."""
+    busy: dict[tuple[Operand, bool], float] = {}
+    for flow in traffic:
+        for crossing in flow.crossings:
+            if crossing.fanout == fanout:
+                for back, words in ((False, crossing.words), (True, crossing.back_words)):
+                    cycles = words * machine.width(flow.operand) / crossing.rate
+                    busy[flow.operand, back] = busy.get((flow.operand, back), 0.0) + cycles
+    return max(busy.values(), default=0.0)
+
+
 def evaluate(nest: Nest, layer: Layer, machine: Machine) -> Cost:
     """Return what a (checked) mapping of a layer costs."""
     walk = _Walk(nest, layer, machine)
-    traffic = tuple(walk.traffic(transfer) for transfer in transfers(nest))
+    ways = transfers(nest)
+    traffic = tuple(walk.traffic(way) for way in ways)
     stores = {store.name: store for store in machine.stores}
+    stops = _stops(walk, ways, nest, stores)
     stop = fill = drain = 0.0
     feeding: set[str] = set()
     taking: set[str] = set()
@@ -246,9 +286,12 @@ def evaluate(nest: Nest, layer: Layer, machine: Machine) -> Cost:
             (taking if flow.operand is Operand.O else feeding).add(flow.source)
             continue
         inner = stores[flow.target]
-        first = _transfer_cycles(flow, flow.tile_source_words, flow.tile_target_words, stores, machine)
+        networks = tuple((crossing.rate, crossing.tile_words) for crossing in flow.crossings)
+        first = _transfer_cycles(flow, flow.tile_source_words, flow.tile_target_words, networks, stores, machine)
         if inner.buffering is Buffering.SINGLE:
             stop += _stop_cycles(flow, stores, machine)
+        elif inner.slides and inner.buffering is Buffering.ROLLING and flow.operand is Operand.I:
+            stop += stops * first
         if flow.operand is Operand.O:
             taking.add(flow.source)
             drain += first if inner.buffering is Buffering.DOUBLE else 0.0
@@ -269,6 +312,13 @@ def evaluate(nest: Nest, layer: Layer, machine: Machine) -> Cost:
     )
 
 
+def active_pes(nest: Nest, layer: Layer, machine: Machine) -> int:
+    """Return how many PEs of all fan-outs have work while the tiles are full."""
+    walk = _Walk(nest, layer, machine)
+    every = [[cut.spatial] * len(Dim) for cut in walk.cuts]
+    return math.prod(len(walk._pieces(dim, every, len(every))) for dim in Dim)
+
+
 def transfers(nest: Nest) -> list[Transfer]:
     """Return the ways of all operands between the places that keep them, and to the MAC."""
     ways = []
@@ -280,29 +330,45 @@ def transfers(nest: Nest) -> list[Transfer]:
     return ways
 
 
+def _stops(walk: _Walk, ways: Sequence[Transfer], nest: Nest, stores: dict[str, Store]) -> int:
+    """Return how often the array stops for a tile of W or I in a single-buffered memory; at least once, to start."""
+    stops = 1
+    for way in ways:
+        step = nest.steps[way.target] if way.target < len(nest.steps) else None
+        if not isinstance(step, Place) or way.operand is Operand.O:
+            continue
+        if stores[step.store].buffering is Buffering.SINGLE:
+            stops = max(stops, walk.visits(way))
+    return stops
+
+
 def _transfer_cycles(
     flow: Traffic,
     source_words: int,
     target_words: int,
+    networks: tuple[tuple[float, int], ...],
     stores: dict[str, Store],
     machine: Machine,
     *,
     back: bool = False,
 ) -> float:
-    """Return the time of a transfer at the slower of its two ends."""
+    """Return the time of a transfer at the slowest of its two ends and the networks (rate, words) between."""
     outer, inner, width = stores[flow.source], stores[flow.target], machine.width(flow.operand)
     up = flow.operand is Operand.O and not back
     outer_rate = min(outer.write_words_per_cycle if up else outer.read_words_per_cycle, outer.words_per_cycle)
     inner_rate = min(inner.read_words_per_cycle if up else inner.write_words_per_cycle, inner.words_per_cycle)
-    return max(source_words * width / outer_rate, target_words * width / inner_rate)
+    ends = max(source_words * width / outer_rate, target_words * width / inner_rate)
+    return max(ends, *(words * width / rate for rate, words in networks)) if networks else ends
 
 
 def _stop_cycles(flow: Traffic, stores: dict[str, Store], machine: Machine) -> float:
-    down = _transfer_cycles(flow, flow.busiest_source_words, flow.busiest_target_words, stores, machine)
+    networks = tuple((crossing.rate, crossing.words) for crossing in flow.crossings)
+    down = _transfer_cycles(flow, flow.busiest_source_words, flow.busiest_target_words, networks, stores, machine)
     back = _transfer_cycles(
         flow,
         flow.busiest_read_back_source_words,
         flow.busiest_read_back_target_words,
+        tuple((crossing.rate, crossing.back_words) for crossing in flow.crossings),
         stores,
         machine,
         back=True,
@@ -365,7 +431,14 @@ class _Walk:
             link_words=self._links(way, loops, back_words),
             tile_source_words=self._words(way, first, source, busiest=True),
             tile_target_words=self._words(way, first, target, busiest=True),
+            crossings=self._crossings(way, loops),
         )
+
+    def visits(self, way: Transfer) -> int:
+        """Return how often an instance's tile of the operand is brought."""
+        loops = self._loops(way)
+        every = [[False] * len(Dim) if cut.spatial else row for cut, row in zip(self.cuts, loops, strict=True)]
+        return math.prod(len(self._pieces(dim, every, way.target)) for dim in Dim)
 
     def _store(self, index: int) -> Store:
         step = self.nest.steps[index]
@@ -389,6 +462,46 @@ class _Walk:
         used = USES[way.operand]
         first = [[again and dim in used for dim, again in zip(Dim, row, strict=True)] for row in loops]
         return self._words(way, first, shared_from, busiest=busiest)
+
+    def _slide(self, way: Transfer, loops: list[list[bool]]) -> tuple[int, Dim] | None:
+        """Return the loop (step, dim) along which the inputs slide into their memory, or None.
+
+        It is the innermost loop that moves the tile on, if that is one over rows or columns of outputs of which the
+        instances on the way do not share out the windows.
+        """
+        if way.operand is not Operand.I or way.target == len(self.nest.steps) or not self._store(way.target).slides:
+            return None
+        for index in range(way.target - 1, -1, -1):
+            step = self.nest.steps[index]
+            for dim in reversed(step.order if isinstance(step, Place) else ()):
+                if loops[index][dim] and self.cuts[index].bounds[dim] > 1:
+                    taps = {Dim.P: Dim.R, Dim.Q: Dim.S}.get(dim)
+                    parted = taps is not None and any(
+                        cut.spatial and (cut.bounds[dim] > 1 or cut.bounds[taps] > 1)
+                        for cut in self.cuts[way.source : way.target]
+                    )
+                    return None if taps is None or parted else (index, dim)
+        return None
+
+    def _crossings(self, way: Transfer, loops: list[list[bool]]) -> tuple[Crossing, ...]:
+        """Return the words over every network with a rate between the two places."""
+        crossings = []
+        first = [[False] * len(Dim) for _ in self.cuts]
+        for fanout in self.machine.fanouts:
+            rate = fanout.words_per_cycle.get(way.operand)
+            entries = [
+                index
+                for index in range(way.source, way.target)
+                if isinstance(step := self.nest.steps[index], Unrolling) and self.axes[step.axis][0] is fanout
+            ]
+            if rate is None or not entries:
+                continue
+            words = self._words(way, loops, entries[0], busiest=True)
+            up = way.operand is Operand.O
+            back = words - self._first_visits(way, loops, entries[0], busiest=True) if up else 0
+            tile = self._words(way, first, entries[0], busiest=True)
+            crossings.append(Crossing(fanout.name, rate, words, back, tile))
+        return tuple(crossings)
 
     def _links(self, way: Transfer, loops: list[list[bool]], back: int) -> dict[str, int]:
         """Return the words on the links of every fan-out between the two places."""
@@ -436,6 +549,9 @@ class _Walk:
                 [again or (cut.spatial and index < shared_from) for again in row]
                 for index, (cut, row) in enumerate(zip(self.cuts, every, strict=True))
             ]
+            slide = self._slide(way, loops)
+            if slide:
+                keyed[slide[0]][slide[1]] = False
             for index in range(shared_from, len(self.cuts)):
                 if self.cuts[index].spatial and self._shares(index, way.operand):
                     keyed[index] = [False] * len(Dim)

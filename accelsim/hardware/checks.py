@@ -32,8 +32,9 @@ _GENERAL_FIELDS = {
         "write_words_per_cycle",
         "buffering",
         "register_read",
+        "slides",
     ),
-    "fanouts": ("axes", "forward"),
+    "fanouts": ("axes", "forward", "words_per_cycle"),
 }
 
 
@@ -108,7 +109,7 @@ def _kind_misfits(description: Description) -> Iterator[Problem]:
     for part, names in fields.items():
         for index, entry in enumerate(getattr(description, part)):
             for name in names:
-                if getattr(entry, name) not in (None, (), False, 0):
+                if getattr(entry, name) not in (None, (), False, 0, {}):
                     yield (part, index, name), why
     for name in ("operand_bits", "stores_padding") if programs else ("zero_fraction",):
         if getattr(description, name):
@@ -141,7 +142,7 @@ def _memory_misfits(description: Description, index: int) -> Iterator[Problem]:
     """Find fields that the outermost memory has and cannot have, sizes that others lack, reads that no MAC does."""
     memory, place = description.memories[index], ("memories", index)
     if index == 0:
-        for field in ("size_kb", "size_words", "operand_words", "keeps", "may_bypass", "buffering"):
+        for field in ("size_kb", "size_words", "operand_words", "keeps", "may_bypass", "buffering", "slides"):
             if getattr(memory, field):
                 yield (*place, field), f"{memory.name} is outermost: unbounded, and W, I and O are in it anyway"
     elif not memory.bounded:

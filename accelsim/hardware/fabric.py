@@ -88,6 +88,8 @@ class Fanout(Spec, frozen=True, kw_only=True):
         link_mm: Length of a link, for the energy set ``horowitz45``.
         forward: Whether words pass from neighbour to neighbour, so that the first receiver gets its word straight
             from the memory and only the others take a link; else every receiver takes one.
+        words_per_cycle: By operand with a network of its own, words that it carries per cycle, in each direction; a
+            word for several instances counts once. Absent means unlimited.
     """
 
     name: Name
@@ -100,6 +102,7 @@ class Fanout(Spec, frozen=True, kw_only=True):
     link_energy: NonNegativeFloat | None = None
     link_mm: PositiveFloat | None = None
     forward: bool = False
+    words_per_cycle: dict[OperandName, Rate] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         fields = ("rows", "cols", "read_words_per_row", "write_words_per_col")

@@ -65,6 +65,7 @@ class Memory(Spec, frozen=True, kw_only=True):
         buffering: How the next tile gets in: ``double`` (if left out), ``single`` or ``rolling``.
         switch_cycles: Of registers: cycles that the array stands still when a double-buffered tile changes.
         register_read: When the MACs that this memory feeds read it: ``per_mac`` (if left out) or ``on_change``.
+        slides: Whether windows of inputs slide through it, so that only new pixels come.
         read_energy: Energy of reading one machine word; left out, the energy set says it.
         write_energy: Energy of writing one machine word; left out, the energy set says it.
         access_bits: Bits that a buffer gives at once, for the energy set ``horowitz45``; 64 if left out.
@@ -85,6 +86,7 @@ class Memory(Spec, frozen=True, kw_only=True):
     buffering: Literal["single", "double", "rolling"] | None = None
     switch_cycles: NonNegativeInt = 0
     register_read: Literal["per_mac", "on_change"] | None = None
+    slides: bool = False
     read_energy: NonNegativeFloat | None = None
     write_energy: NonNegativeFloat | None = None
     access_bits: Bits | None = None
@@ -121,6 +123,8 @@ class Memory(Spec, frozen=True, kw_only=True):
             )
         if self.operand_words is not None and self.keeps is not None:
             raise ValueError("operand_words says which operands are kept; leave keeps out")
+        if self.slides and "I" not in self.kept:
+            raise ValueError(f"slides is about inputs, and {', '.join(self.kept)} is kept; leave it out")
         for name in self.may_bypass:
             if name not in self.kept:
                 raise ValueError(f"may_bypass names {name}, but {', '.join(self.kept)} are kept")

@@ -66,6 +66,9 @@ class Store:
         write_energy: Energy of writing one machine word.
         buffering: How the next tile gets in.
         register_read: When MACs fed by this memory read it.
+        slides: Whether inputs slide through it: if the innermost loop that moves their tile on is P or Q, only the
+            pixels that the tile before did not hold come, unless axes on the way share out P or R, or Q or S. A
+            rolling memory starts a slide anew after every stop of the array, which waits for the whole first window.
     """
 
     name: str
@@ -81,6 +84,7 @@ class Store:
     write_energy: float = 0.0
     buffering: Buffering = Buffering.DOUBLE
     register_read: RegisterRead = RegisterRead.PER_MAC
+    slides: bool = False
 
     def __post_init__(self) -> None:
         for name in ("read_words_per_cycle", "write_words_per_cycle", "words_per_cycle"):
@@ -151,6 +155,8 @@ class SpatialFanout:
         link_energy: Energy of one machine word on one link.
         forward: Whether words pass from neighbour to neighbour: the first receiver gets its word straight from the
             memory and only the others take a link; else every receiver takes one.
+        words_per_cycle: By operand with a network of its own, the machine words that it carries per cycle, in each
+            direction; a shared word counts once, however many instances take it.
     """
 
     name: str
@@ -158,6 +164,14 @@ class SpatialFanout:
     axes: tuple[Axis, ...]
     link_energy: float = 0.0
     forward: bool = False
+    words_per_cycle: Mapping[Operand, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for operand, rate in self.words_per_cycle.items():
+            if not rate > 0:
+                raise HardwareError(
+                    f"fan-out {self.name}: words_per_cycle of {operand.name} must be positive, got {rate}"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)

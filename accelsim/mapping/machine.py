@@ -113,6 +113,7 @@ def _store(hardware: Hardware, memory: Memory) -> Store:
         write_energy=costs.write_energy(hardware, memory),
         buffering=Buffering(memory.buffering or "double"),
         register_read=RegisterRead(memory.register_read or "per_mac"),
+        slides=memory.slides,
     )
 
 
@@ -143,6 +144,7 @@ def _fanout(hardware: Hardware, fanout: Fanout) -> SpatialFanout:
         axes=tuple(_axis(axis) for axis in fanout.all_axes),
         link_energy=costs.link_energy(hardware, fanout),
         forward=fanout.forward or not fanout.axes,
+        words_per_cycle={Operand[name]: rate for name, rate in fanout.words_per_cycle.items()},
     )
 
 

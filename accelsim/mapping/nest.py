@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from accelsim.dims import USES, Dim, Operand
 from accelsim.errors import InputError
 from accelsim.mapping.hierarchy import Machine, Store
-from accelsim.workload.layer import Dims, Layer, Op
+from accelsim.workload.layer import Dims, Layer
 
 UNIT = Dims(*(1,) * len(Dim))
 
@@ -136,11 +136,9 @@ class Window(NamedTuple):
 
 def windows(layer: Layer, machine: Machine) -> tuple[Window, Window]:
     """Return the windows along the image's height and width, as the machine stores the image."""
-    if layer.op is not Op.CONV:
-        return Window(1, 1, 0, 1), Window(1, 1, 0, 1)
     pads = (layer.padding.top, layer.padding.bottom), (layer.padding.left, layer.padding.right)
     found = []
-    for axis, (size, (before, after)) in enumerate(zip((layer.H, layer.W), pads, strict=True)):
+    for axis, (size, (before, after)) in enumerate(zip(layer.array_input_size, pads, strict=True)):
         stored = size + before + after if machine.stores_padding else size
         pad = 0 if machine.stores_padding else before
         found.append(Window(layer.stride[axis], layer.dilation[axis], pad, stored))

@@ -135,7 +135,8 @@ class Costs(NamedTuple):
         energy_constant: float64[1].
         ports: float64[stages, 3 x memories, terms], cycles of every memory's reads, writes, both.
         ports_constant: float64[3 x memories].
-        compute: float64[stages, terms], cycles in which the array waits for first tiles, or for what is single-buffered.
+        compute: float64[stages, terms], cycles in which the array waits for first tiles, or for what is
+            single-buffered.
         latency: float64[1], cycles.
         instances: float64[stages], instances of all axes outside a stage.
         first: float64[1], energy saved for every instance that begins partial sums, where the last stage decides.
@@ -161,8 +162,8 @@ class Space(NamedTuple):
         start: int64[stages, 8], first row of a dim's options.
         number: int64[stages, 8], how many there are.
         order: int64[stages, 8], dims in the order in which a stage decides them, then -1.
-        floor: float64[stages, 9, levels, levels, terms], least product of the terms of the dims from a position on, by what is
-            left of the stage's first two axes.
+        floor: float64[stages, 9, levels, levels, terms], least product of the terms of the dims from a position on,
+            by what is left of the stage's first two axes.
         level: int64[stages, 2, largest axis + 1], index of what is left of an axis.
         pixels: int64[2, outputs + 1, taps + 1], pixels along an image axis at least, by the sizes of pieces.
         largest: int64[stages, 8, 6], largest pieces that any option of a dim has, by kind.
@@ -210,9 +211,11 @@ class State(NamedTuple):
         pieces: int64[stages, 6, 8], sizes by which inputs are cut.
         left: float64[stages, 9, 3], how much the undecided dims can grow, by the operand that does not depend on them.
         firsts: float64[stages, 9], instances so far that each begin the same partial sums.
+        reduced: int64[stages, 9, 4], instances so far along every axis that are added up.
         remaining: float64[stages, 9], iterations of the undecided dims if nothing is unrolled.
         visited: int64[stages], how often every dim of a stage was decided.
-        found: int64[4], mappings that beat what was best, nodes visited, mappings evaluated, skeleton's number.
+        found: int64[5], mappings that beat what was best, bounds computed, mappings evaluated, whether something had
+            to be left out, and how many bounds may be computed.
     """
 
     row: np.ndarray
@@ -237,6 +240,7 @@ class State(NamedTuple):
     pieces: np.ndarray
     left: np.ndarray
     firsts: np.ndarray
+    reduced: np.ndarray
     remaining: np.ndarray
     visited: np.ndarray
     found: np.ndarray

@@ -368,13 +368,20 @@ def adder_cycles(inner, dims, skeleton, machine):
         for dim in range(8):
             if USES[O, dim] == 0:
                 count *= -(-inner[dim, step - 1] // inner[dim, step])
-        if machine.axis_chain[skeleton.ident[step]]:
-            depth += count - 1
-        else:
-            rest = count - 1
-            while rest > 0:
-                depth += 1
-                rest >>= 1
+        depth += adder_depth(count, machine.axis_chain[skeleton.ident[step]])
+    return depth
+
+
+@nb.njit(cache=True)
+def adder_depth(count, chain):
+    """Return the cycles in which partial sums of that many instances are added."""
+    if chain:
+        return count - 1
+    depth = 0
+    rest = count - 1
+    while rest > 0:
+        depth += 1
+        rest >>= 1
     return depth
 
 
@@ -503,8 +510,8 @@ def ceil_div(a, b):
 def window_bounds(dims, window, axis):
     """Return what one image axis costs at least, by the sizes of the pieces of outputs and taps.
 
-    Cutting a run of outputs between x - 1 and x fetches the pixels again that windows on both sides touch. All cuts cost
-    the same, except those near the padding, which may cost less. Cutting the taps makes a run of its own of every part.
+    Cutting a run of outputs between x - 1 and x fetches the pixels again that windows on both sides touch. All cuts
+    cost the same, except those near the padding, which may cost less. Every part of the taps is a run of its own.
     Where windows do not touch each other, only the pixels that a filter touches are sure.
 
     Returns:
@@ -563,8 +570,8 @@ def window_bounds(dims, window, axis):
 def stage_layout(stage, skeleton, machine, layout):
     """Describe a stage: its axes and places, and what is moved into them.
 
-    ``layout`` is int64[8, 4], modified in place: rows are 0 axes (steps, then -1), 1 places (the same), 2 by operand the
-    transfer into this stage or -1, 3 by operand the index of its place, 4 by operand whether the loops outside
+    ``layout`` is int64[8, 4], modified in place: rows are 0 axes (steps, then -1), 1 places (the same), 2 by operand
+    the transfer into this stage or -1, 3 by operand the index of its place, 4 by operand whether the loops outside
     that do not change its tile may be free, 5 by operand the transfer to the MAC or -1, 6 how many axes, places, and
     whether it is the last stage, 7 by operand whether the MAC's word stays while the last zone's loops run.
     """
@@ -592,7 +599,8 @@ def stage_layout(stage, skeleton, machine, layout):
         if target == len(skeleton.kind):
             if last:
                 layout[5, operand] = transfer
-                layout[7, operand] = skeleton.stays[final] == operand
+            if last or first <= final < end:
+                layout[7, operand] = skeleton.stays[final] == operand and skeleton.per_mac[transfer] == 0
         elif first <= target < end:
             layout[2, operand] = transfer
             for place in range(places):
@@ -626,7 +634,8 @@ def fill_terms(dim, size, counts, sizes, iterations, layout, skeleton, machine, 
         skeleton: The skeleton.
         machine: The machine.
         terms: float64[TERMS], modified in place.
-        pieces: int64[6], sizes by which inputs are cut along an image axis, in the order of the terms; modified in place.
+        pieces: int64[6], sizes by which inputs are cut along an image axis, in the order of the terms; modified in
+            place.
     """
     axes, places = layout[6, 0], layout[6, 1]
     spread = 1
@@ -668,7 +677,7 @@ def fill_terms(dim, size, counts, sizes, iterations, layout, skeleton, machine, 
             pieces[2], pieces[3] = min(size, shared), 1
         elif not used:
             arriving = size
-            if not skeleton.per_mac[transfer] and layout[7, operand]:
+            if layout[7, operand] == 1:
                 if places == 0:
                     arriving = min(spread, size)
                 elif skeleton.fixed[0] and (places > 1 or layout[4, operand]):
@@ -771,7 +780,7 @@ def place_roles(dim, layout):
 
 
 @nb.njit(cache=True)
-def any_sizes(dim, layout, skeleton):
+def any_sizes(dim, layout):
     """Return whether a dim may have another size at every place of a stage.
 
     So it is if the operand that the dim is free of is not kept in the stage's memory but gains from its loops, or
@@ -783,8 +792,7 @@ def any_sizes(dim, layout, skeleton):
         return False
     if layout[2, free] < 0:
         return True
-    transfer = layout[5, free]
-    return transfer >= 0 and skeleton.per_mac[transfer] == 0 and layout[7, free] == 1
+    return layout[7, free] == 1
 
 
 @nb.njit(cache=True)
@@ -802,7 +810,7 @@ def next_sizes(sizes, low, size, places, every):
 
 @nb.njit(cache=True)
 def set_sizes(sizes, own, pixels, low, own_place, pixel_place, places):
-    """Set the tile sizes at a stage's places: ``own`` out to its place, ``pixels`` where inputs differ, else the least."""
+    """Set tile sizes at a stage's places: ``own`` out to its place, ``pixels`` where inputs differ, else the least."""
     for place in range(places):
         size = own if place <= own_place else low
         if place <= pixel_place:
@@ -883,7 +891,7 @@ def options_of(dim, stage, least, iterations, lay, skeleton, machine, layout, st
             rest //= most[axis]
             spread *= counts[axis]
         own = low
-        if any_sizes(dim, layout, skeleton):
+        if any_sizes(dim, layout):
             if spread > 1 and not fits_spread(size, low, counts, axes):
                 continue
             for place in range(places):
@@ -1072,6 +1080,8 @@ def fill_costs(lay, skeleton, machine, costs):
             instances = all_axes(step, skeleton, machine)
             term = src if outer else tgt
             through = (leaving if outer else width * words) / instances
+            if operand == I and instances > 1 and lay.window[0, 2] + lay.window[1, 2] > 0:
+                through = 0.0  # the first instance, of which ports are counted, may have nothing but padding
             kind = WRITE if up == outer else READ
             for port in (kind, BOTH):
                 costs.ports[stage, 3 * memory + port, term] += through / machine.rates[memory, port]
@@ -1191,8 +1201,7 @@ def fill_floor(stage, lay, layout, skeleton, machine, space):
                 size = machine.axis_size[skeleton.ident[layout[0, 1]]]
                 j = space.level[stage, 1, size // (size // options.counts[row, 1])]
             for term in range(TERMS):
-                if options.terms[row, term] < table[i, j, term]:
-                    table[i, j, term] = options.terms[row, term]
+                table[i, j, term] = min(table[i, j, term], options.terms[row, term])
         for i in range(levels[0]):
             for j in range(levels[1]):
                 for term in range(TERMS):
@@ -1261,8 +1270,8 @@ def reusable(layout, left, at, rests, raised, spans, grow):
     """Return how much larger the tile sizes can get, as a product, that save the transfers of some operands.
 
     Along the dims that an operand does not depend on, a larger tile saves transfers, but takes room for the other
-    operands whose tiles grow with it. ``left[at]`` is by operand how much its undecided dims can grow; ``rests`` is by operand
-    how much its tile can; ``raised`` by operand whether its transfers are looked at; ``grow`` a workspace.
+    operands whose tiles grow with it. ``left[at]`` is by operand how much its undecided dims can grow; ``rests`` is by
+    operand how much its tile can; ``raised`` by operand whether its transfers are looked at; ``grow`` a workspace.
     """
     for operand in range(3):
         grow[operand] = 1.0
@@ -1391,7 +1400,7 @@ def fill_values(values, active, terms, at, floor, i, j, pixel):
 @nb.njit(cache=True)
 def shared_bound(energy, terms, at, pixel, left, budget, room, memory, spans, values, layout, machine, raised, rests,
                  prices, grow):  # fmt: skip
-    """Return by how much the energy of undecided dims exceeds what ``values`` cost, since they share instances and room.
+    """Return by how much the energy of undecided dims exceeds that of ``values``, since they share instances and room.
 
     What saves one operand's transfers takes instances and room from what saves another's. The product of the factors
     is at least the product of the undecided bounds over all that is left to share; the sum is least where the factors'
@@ -1435,9 +1444,9 @@ def shared_bound(energy, terms, at, pixel, left, budget, room, memory, spans, va
 
 
 @nb.njit(cache=True)
-def bound_cycles(stage, values, active, iterations, costs, space, state):
+def bound_cycles(stage, values, active, iterations, adders, costs, space, state):
     """Return the least cycles of any mapping with what is chosen so far."""
-    waiting = state.compute[stage + 1]
+    waiting = state.compute[stage + 1] + adders
     for k in range(len(active)):
         waiting += costs.compute[stage, active[k]] * values[active[k]]
     compute = costs.latency[0] + waiting + iterations / costs.instances[stage]
@@ -1484,7 +1493,7 @@ def search(first_stage, lay, skeleton, machine, costs, space, state, work, objec
     """
     stage = first_stage
     fresh = True
-    while stage <= first_stage:
+    while stage <= first_stage and state.found[3] == 0:
         if fresh and (stage < first_stage or alone):
             fill_options(stage, lay, skeleton, machine, space, state)
         if not decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective, alone):
@@ -1635,7 +1644,7 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
     decided, pieces, left = state.decided[stage], state.pieces[stage], state.left[stage]
     remaining = state.remaining[stage]
     limits = np.ones(MAX_AXES, dtype=np.int64)
-    firsts = state.firsts[stage]
+    firsts, reduced = state.firsts[stage], state.reduced[stage]
     raised = np.zeros(3, dtype=np.bool_)
     rests, prices, grow, room = np.ones(3), np.ones(3), np.ones(3), np.ones(3)
     values = np.ones(TERMS)
@@ -1690,6 +1699,9 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
                 continue
         after = position + 1
         nodes += 1
+        if nodes + state.found[1] > state.found[4]:
+            state.found[3] = 1
+            break
         for k in range(len(active)):
             term = active[k]
             terms[after, term] = terms[position, term] * option_terms[row, term]
@@ -1706,18 +1718,24 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
         for axis in range(axes):
             if used[after, axis] < limits[axis]:
                 budget *= free[after, axis]
-        cycles = 0.0
-        if not alone and objective != 1:
-            iterations = terms[after, T_ITER] * max(floor[after, i, j, T_ITER], remaining[after] / budget)
-            cycles = bound_cycles(stage, values, active, iterations, costs, space, state)
-            if objective == 0 and cycles > best[1] * (1 + 1e-9):
-                continue
         # partial sums that need not be read back, at most
         if USES[O, dim] == 0:
             firsts[after] = firsts[position] * option_spread(row, axes, option_counts)
         else:
             firsts[after] = firsts[position]
+        adders = 0.0
+        for axis in range(axes):
+            reduced[after, axis] = reduced[position, axis]
+            if USES[O, dim] == 0:
+                reduced[after, axis] *= option_counts[row, axis]
+            adders += adder_depth(reduced[after, axis], machine.axis_chain[skeleton.ident[layout[0, axis]]])
         unread = costs.first[0] * firsts[after] * min(budget, left[after, O])
+        cycles = 0.0
+        if not alone and objective != 1:
+            iterations = terms[after, T_ITER] * max(floor[after, i, j, T_ITER], remaining[after] / budget)
+            cycles = bound_cycles(stage, values, active, iterations, adders, costs, space, state)
+            if objective == 0 and cycles > best[1] * (1 + 1e-9):
+                continue
         energy = 0.0 if alone else inner_energy
         if stage == stages - 1:
             energy -= unread
@@ -1725,14 +1743,16 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
             energy += prices_energy[active[k]] * values[active[k]]
         if stage < stages - 1 and places > 0:
             for operand in range(3):
-                if freed[operand] > 0 and stops(operand, alone, passes[operand], sizes, places - 1, decided, least, lay):
+                if freed[operand] > 0 and stops(
+                    operand, alone, passes[operand], sizes, places - 1, decided, least, lay
+                ):
                     energy += freed[operand] * (outer_pieces(operand, sizes, places - 1, decided, lay) - 1)
         if alone:
             if energy >= best[0]:
                 continue
-        elif objective == 2 and energy * cycles > best[0] * best[1] * (1 + 1e-9):
-            continue
-        elif objective == 1 and energy > best[0] * (1 + 1e-9):
+        elif (objective == 2 and energy * cycles > best[0] * best[1] * (1 + 1e-9)) or (
+            objective == 1 and energy > best[0] * (1 + 1e-9)
+        ):
             continue
         if after < count and places > 0:
             energy += shared_bound(
@@ -1745,7 +1765,7 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
         else:
             if objective == 1 and energy >= best[0] * (1 - 1e-9):
                 iterations = terms[after, T_ITER] * max(floor[after, i, j, T_ITER], remaining[after] / budget)
-                cycles = bound_cycles(stage, values, active, iterations, costs, space, state)
+                cycles = bound_cycles(stage, values, active, iterations, adders, costs, space, state)
             if worse(energy, cycles, best, objective):
                 continue
         state.row[stage, dim] = row
@@ -1756,6 +1776,7 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
             best[0] = energy
         else:
             close_stage(stage, values, lay, skeleton, costs, space, state)
+            state.compute[stage] += adders
             if stage == stages - 1:
                 state.energy[stage] -= costs.first[0] * firsts[count]
             state.position[stage] = position
@@ -1769,7 +1790,6 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
 def close_stage(stage, values, lay, skeleton, costs, space, state):
     """Write down what a stage has decided: sizes, what it covers, and what it costs at least."""
     options = space.options
-    layout = space.layouts[stage]
     first, end = skeleton.stage_start[stage], skeleton.stage_start[stage + 1]
     for dim in range(8):
         if lay.dims[dim] == 1:
@@ -1818,7 +1838,7 @@ def same_options(dim, stage, lay, skeleton, machine, space, state, work):
         table[0, MAX_AXES + place] = space.options.sizes[row, place]
     n = 1
     own_place, _ = place_roles(dim, layout)
-    if dim < R and not any_sizes(dim, layout, skeleton):
+    if dim < R and not any_sizes(dim, layout):
         k = 0
         counts = np.ones(MAX_AXES, dtype=np.int64)
         while k < n:
@@ -1965,7 +1985,7 @@ def chains_of(dim, lay, skeleton, machine, space, state, work):
             for number in range(work.options[stage]):
                 option = work.option[stage, number]
                 counts, chosen = option[:MAX_AXES], option[MAX_AXES:]
-                if places > 1 and any_sizes(dim, layout, skeleton):
+                if places > 1 and any_sizes(dim, layout):
                     for place in range(MAX_PLACES):
                         first_sizes[place] = chosen[place]
                         sizes[place] = max(chosen[place], low) if place < places else 1
@@ -2026,9 +2046,7 @@ def known_factors(dim, n, size, steps, skeleton, machine, work):
     if not same:
         dim_factors(dim, size, chain, skeleton, machine, work.memory_factors[dim, place], work.flags, work.keyed,
                     work.sizes, work.times)  # fmt: skip
-        work.memory_iterations[dim, place] = dim_iterations(
-            size, chain, skeleton, work.flags, work.sizes, work.times
-        )
+        work.memory_iterations[dim, place] = dim_iterations(size, chain, skeleton, work.flags, work.sizes, work.times)
         for step in range(steps):
             work.memory_chains[dim, place, step] = chain[step]
     work.origin[dim, n] = place
@@ -2286,7 +2304,7 @@ def root_bound(stage, lay, skeleton, machine, costs, space, state):
         instances *= machine.axis_size[skeleton.ident[layout[0, axis]]]
     energy -= costs.first[0] * min(reduced, instances)
     iterations = space.floor[stage, 0, i, j, T_ITER]
-    return energy, bound_cycles(stage, values, active, iterations, costs, space, state)
+    return energy, bound_cycles(stage, values, active, iterations, 0.0, costs, space, state)
 
 
 @nb.njit(cache=True)

@@ -3,18 +3,18 @@
 A skeleton fixes what is no size: which memories let an operand by, the order of the operands' places within a memory,
 and which operand's tile stays while the innermost loops of a zone run. Covering all mappings takes few of them:
 
-- At most one operand gains from a zone's loop order. The dims that an operand does not depend on (N, P, Q for W; K for I;
-  C, R, S for O) are different ones for each, so that the innermost loop of a zone leaves one operand's tile in place, or
-  none. Running all the loops that this operand does not depend on innermost costs the others nothing.
-- Uneven places of a memory can be taken one operand at a time. A loop just outside a place that does not change its tile
-  can run inside it; so the only zone whose order matters is the last one of a memory, and the operand that gains is the one
-  placed first in the next memory.
+- At most one operand gains from a zone's loop order. The dims that an operand does not depend on (N, P, Q for W; K for
+  I; C, R, S for O) are different ones for each, so that the innermost loop of a zone leaves one operand's tile in
+  place, or none. Running all the loops that this operand does not depend on innermost costs the others nothing.
+- Uneven places of a memory can be taken one operand at a time. A loop just outside a place that does not change its
+  tile can run inside it; so the only zone whose order matters is the last one of a memory, and the operand that gains
+  is the one placed first in the next memory, or one that passes that memory by.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -45,7 +45,9 @@ def lower_machine(machine: Machine, constraint: LoopConstraint) -> MachineArrays
     """
     stores = machine.stores
     axes = [(number, fanout, axis) for number, fanout in enumerate(machine.fanouts) for axis in fanout.axes]
-    allowed = [axis.allowed & constraint.unroll.get(f"{fanout.name}.{axis.name}", axis.allowed) for _, fanout, axis in axes]
+    allowed = [
+        axis.allowed & constraint.unroll.get(f"{fanout.name}.{axis.name}", axis.allowed) for _, fanout, axis in axes
+    ]
     return MachineArrays(
         words=_floats([np.inf if store.words is None else store.words for store in stores]),
         operand_words=_floats([[store.operand_words.get(o, np.inf) for o in Operand] for store in stores]),
@@ -71,11 +73,16 @@ def lower_machine(machine: Machine, constraint: LoopConstraint) -> MachineArrays
 
 def skeletons(machine: Machine, constraint: LoopConstraint, *, uneven: bool) -> list[Skeleton]:
     """Return skeletons that cover all mappings of a machine under a dataflow."""
-    found = []
-    for kept in _bypasses(machine):
-        for groups in _placings(kept, uneven=uneven):
-            found += list(_with_orders(machine, constraint, groups, uneven=uneven))
+    found: list[Skeleton] = []
+    for groups in placings(machine, uneven=uneven):
+        found += _with_orders(machine, constraint, groups, uneven=uneven)
     return found
+
+
+def placings(machine: Machine, *, uneven: bool) -> Iterator[tuple[tuple[frozenset[Operand], ...], ...]]:
+    """Yield, by memory, the operands of each of its places in order, for every bypass and every order."""
+    for kept in _bypasses(machine):
+        yield from _placings(kept, uneven=uneven)
 
 
 def _bypasses(machine: Machine) -> Iterator[tuple[frozenset[Operand], ...]]:
@@ -236,8 +243,8 @@ def build_nest(machine: Machine, skeleton: Skeleton, inner: np.ndarray, layer: L
     return Nest(steps=tuple(steps))
 
 
-def _mask(members: object) -> int:
-    return sum(1 << int(member) for member in members)  # type: ignore[attr-defined]
+def _mask(members: Iterable[int]) -> int:
+    return sum(1 << int(member) for member in members)
 
 
 def _ints(values: object) -> np.ndarray:

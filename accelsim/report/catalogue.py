@@ -141,7 +141,8 @@ def _network_lines(net: Network) -> list[str]:
         f"{net.name}: input {net.input_shape}, {len(net.array_layers)} layers on the array, {others} that move data",
         f"  {totals['macs']:,} MACs",
         f"  {totals['params']:,} parameters: conv {totals['params_conv']:,}, linear {totals['params_linear']:,}, "
-        f"bias {totals['params_bias']:,}, batch norm {totals['params_bn']:,}",
+        f"bias {totals['params_bias']:,}, batch norm {totals['params_bn']:,}"
+        + (f", other {totals['params_other']:,}" if totals["params_other"] else ""),
     ]
     lines += [
         f"  {kind!s:<10} {sums['layers']:>4} layers  {percent(sums['macs'] / totals['macs']):>6} of MACs  "

@@ -36,9 +36,9 @@ def save_result(result: Result, folder: str | PathLike[str], *, command: str = "
     """Write a result's tables, pictures and manifest.
 
     ``layers.csv``, ``layers.parquet``, ``result.json``, ``summary.md``, ``mappings.yaml`` (of machines without fixed
-    programs), ``time`` and ``energy`` as PNG and SVG, and ``manifest.json``, last. What needs a package that is not
-    installed is left out; the manifest says so, and
-    one warning is logged for the pictures.
+    programs); ``time``, ``energy``, ``traffic``, ``utilization`` and ``roofline`` as PNG and SVG; and
+    ``manifest.json``, last. What needs a package that is not installed is left out; the manifest says so, and one
+    warning is logged for the pictures.
 
     Args:
         result: The result.
@@ -182,37 +182,54 @@ def _contents(result: Result) -> tuple[dict[str, bytes], dict[str, str]]:
         contents |= _pictures(result)
     except MissingExtraError as missing:
         log.warning("no pictures are written: %s", missing)
-        left_out |= dict.fromkeys(("time.png", "time.svg", "energy.png", "energy.svg"), str(missing))
+        from accelsim.report.plots import METRICS  # noqa: PLC0415 - names only, no matplotlib
+
+        pictures = [f"{name}.{kind}" for name in (*METRICS, "roofline") for kind in ("png", "svg")]
+        left_out |= dict.fromkeys(pictures, str(missing))
     return contents, left_out
 
 
 def _pictures(result: Result) -> dict[str, bytes]:
     from accelsim.report.plots import METRICS, figure_bytes, plot_result  # noqa: PLC0415 - matplotlib is an extra
+    from accelsim.report.roofline import roofline_figure  # noqa: PLC0415 - matplotlib is an extra
 
-    pictures: dict[str, bytes] = {}
-    for metric in METRICS:
-        figure = plot_result(result, metric)
-        pictures |= {f"{metric}.{kind}": figure_bytes(figure, kind) for kind in ("png", "svg")}
-    return pictures
+    figures = {metric: plot_result(result, metric) for metric in METRICS} | {"roofline": roofline_figure(result)}
+    return {f"{name}.{kind}": figure_bytes(figure, kind) for name, figure in figures.items() for kind in ("png", "svg")}
 
 
 def _manifest(result: Result, command: str, contents: dict[str, bytes], left_out: dict[str, str]) -> dict[str, Any]:
     """Return where the files come from: versions, inputs, command, and a digest of every file."""
-    from msgspec import to_builtins  # noqa: PLC0415 - with a result it is loaded already
-
-    import accelsim  # noqa: PLC0415 - the package itself, for its version
-
-    network, hardware = result.network, to_builtins(result.hardware)
     return {
         "schema": MANIFEST_SCHEMA,
-        "accelsim": accelsim.__version__,
         "command": command,
         "options": dict(result.options),
+        **versions(),
+        **inputs(result),
+        "files": {name: {"bytes": len(data), "sha256": _sha256(data)} for name, data in contents.items()},
+        "not_written": left_out,
+    }
+
+
+def versions() -> dict[str, Any]:
+    """Return what computed a result: the versions of accelsim, Python and its packages, and the time."""
+    import accelsim  # noqa: PLC0415 - the package itself, for its version
+
+    return {
+        "accelsim": accelsim.__version__,
         "written_utc": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "implementation": sys.implementation.name,
         "platform": platform.platform(),
         "packages": {name: _version(name) for name in RECORDED_PACKAGES},
+    }
+
+
+def inputs(result: Result) -> dict[str, Any]:
+    """Return what a result was computed from: its network and its hardware, with a digest of each."""
+    from msgspec import to_builtins  # noqa: PLC0415 - with a result it is loaded already
+
+    network, hardware = result.network, to_builtins(result.hardware)
+    return {
         "network": {
             "name": network.name,
             "family": network.family,
@@ -223,8 +240,6 @@ def _manifest(result: Result, command: str, contents: dict[str, bytes], left_out
         },
         "hardware": hardware,
         "hardware_sha256": _sha256(_json_bytes(hardware)),
-        "files": {name: {"bytes": len(data), "sha256": _sha256(data)} for name, data in contents.items()},
-        "not_written": left_out,
     }
 
 

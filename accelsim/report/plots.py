@@ -1,4 +1,4 @@
-"""Pictures of results: time and energy per layer, stacked by component.
+"""Pictures of results, layer by layer: time, energy, DRAM traffic, utilization; and the style of all pictures.
 
 Figures are drawn through matplotlib's objects, without pyplot, so that they neither need a display nor share state
 with the caller's own plots. The same result gives the same bytes.
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from accelsim.engine.analytical import LayerResult
 from accelsim.errors import InputError, MissingExtraError, did_you_mean
+from accelsim.mapping.arrays import Count
 from accelsim.report.files import write_whole
 from accelsim.report.text import Scale, count_scale, energy_scale, whole_percent
 
@@ -61,8 +62,8 @@ STYLE: dict[str, Any] = {
 }
 """How all of accelsim's pictures look, over matplotlib's defaults."""
 
-METRICS = ("time", "energy")
-"""What ``plot_result`` can draw."""
+METRICS = ("time", "energy", "traffic", "utilization")
+"""What ``plot_result`` can draw; all but the last add up over the layers."""
 
 FORMATS = ("png", "svg", "pdf")
 """What a picture can be saved as."""
@@ -86,8 +87,23 @@ _SEGMENTS: dict[str, dict[str, tuple[str, str]]] = {
         "glb": ("global buffer", GREEN),
         "dram": ("DRAM", ORANGE),
     },
+    "traffic": {
+        "weights": ("weights", BLUE),
+        "inputs": ("inputs", SKY),
+        "partial_sums": ("partial sums read back", PURPLE),
+        "outputs": ("outputs, partial sums among them", ORANGE),
+    },
 }
 """Component -> (name in the legend, colour), the lowest of a bar first."""
+
+BOUND_COLOURS = {"compute": BLUE, "dram": ORANGE, "glb": GREEN}
+"""Colour of what a layer waits for."""
+
+_TITLES = {"traffic": "DRAM traffic"}
+"""Names of metrics on the axis, where they differ."""
+
+_OTHER_BOUNDS = (PURPLE, YELLOW, SKY, VERMILLION)
+"""Colours of bounds that only other machines have."""
 
 _DATAFLOW_FILLS = ((GREY, ""), ("#FFFFFF", "////"), (YELLOW, ""), (GREEN, "...."), (PURPLE, "xx"), (BLACK, ""))
 """Colour and hatch of the dataflows in the strip below the bars, in the hardware's order."""
@@ -101,7 +117,8 @@ class Bar:
         layer: Name of the first of them.
         repeats: How many there are.
         dataflow: Dataflow chosen for all of them.
-        segments: Sum over them by component, in cycles or in the hardware's unit of energy.
+        segments: By component, in cycles, in the hardware's unit of energy, or in words: the sum over the layers; for
+            utilization the share of one of them, under what it waits for.
     """
 
     layer: str
@@ -122,36 +139,46 @@ class Bar:
 def layer_bars(result: Result, metric: str) -> list[Bar]:
     """Return the bars of a picture: layers of equal shape together, where the first of them stands.
 
-    A bar's segments add up to the cycles, or the energy, of its layers.
+    A bar's segments add up to the cycles, the energy or the DRAM words of its layers, or to the utilization of one.
 
     Raises:
         InputError: The metric is unknown.
     """
     if metric not in METRICS:
         raise InputError(f"unknown metric {metric!r}{did_you_mean(metric, METRICS)}; allowed are {', '.join(METRICS)}")
+    records = {record["layer"]: record for record in result.records}
+    bars = []
+    for group in layer_groups(result):
+        first, record = group[0], records[group[0].layer.name]
+        times = 1 if metric == "utilization" else len(group)
+        bars.append(
+            Bar(
+                layer=first.layer.name,
+                repeats=len(group),
+                dataflow=record["dataflow"],
+                segments={name: times * value for name, value in _segments(metric, first, record).items()},
+            )
+        )
+    return bars
+
+
+def layer_groups(result: Result) -> list[list[LayerResult]]:
+    """Return the layers of equal shape together, in the order of the first of each."""
     groups: dict[tuple[object, ...], list[LayerResult]] = {}
     for layer_result in result.layer_results:
         groups.setdefault(layer_result.layer.shape_key, []).append(layer_result)
-    segments = _time_segments if metric == "time" else _energy_segments
-    return [
-        Bar(
-            layer=group[0].layer.name,
-            repeats=len(group),
-            dataflow=group[0].mapping.dataflow,
-            segments={name: len(group) * value for name, value in segments(group[0]).items()},
-        )
-        for group in groups.values()
-    ]
+    return list(groups.values())
 
 
 def plot_result(result: Result, metric: str = "time", path: str | PathLike[str] | None = None) -> Figure:
-    """Draw the time or the energy of every layer, stacked by component.
+    """Draw the time, energy or DRAM traffic of every layer, stacked by component, or its utilization.
 
-    Layers of equal shape share a bar, which is their sum. A strip below the bars shows every layer's dataflow.
+    Layers of equal shape share a bar, which is their sum; of utilization it is that of one, in the colour of what it
+    waits for. A strip below the bars shows every layer's dataflow.
 
     Args:
         result: The result.
-        metric: ``time`` or ``energy``.
+        metric: One of ``METRICS``.
         path: File to save to, as PNG, SVG or PDF by its suffix; without a suffix, as PNG and SVG.
 
     Returns:
@@ -162,11 +189,11 @@ def plot_result(result: Result, metric: str = "time", path: str | PathLike[str] 
         MissingExtraError: matplotlib is not installed.
     """
     bars = layer_bars(result, metric)
-    targets = _targets(path)
+    wanted = targets(path)
     scale = _scale(result, metric, max(sum(bar.segments.values()) for bar in bars))
     with figure_style():
         figure = _draw(result, metric, bars, scale)
-    for target in targets:
+    for target in wanted:
         write_whole(target, figure_bytes(figure, target.suffix[1:].lower()))
     return figure
 
@@ -202,8 +229,12 @@ def figure_bytes(figure: Figure, kind: str) -> bytes:
     return stream.getvalue()
 
 
-def _targets(path: str | PathLike[str] | None) -> list[Path]:
-    """Return the files to save to."""
+def targets(path: str | PathLike[str] | None) -> list[Path]:
+    """Return the files to save a picture to: by its suffix, or PNG and SVG without one; none for None.
+
+    Raises:
+        InputError: The suffix is unknown.
+    """
     if path is None:
         return []
     target = Path(path)
@@ -214,22 +245,49 @@ def _targets(path: str | PathLike[str] | None) -> list[Path]:
     return [target]
 
 
-def _time_segments(result: LayerResult) -> dict[str, float]:
+def _segments(metric: str, result: LayerResult, record: Mapping[str, Any]) -> dict[str, float]:
+    """Return the parts of one layer's bar."""
+    if metric == "time":
+        return {
+            "iterations": result.iteration_cycles,
+            "overhead": result.array_cycles - result.iteration_cycles,
+            "stall": result.cycles - result.array_cycles,
+        }
+    if metric == "energy":
+        return dict(result.energy)
+    if metric == "traffic":
+        return dram_words(result)
+    return {record["bound"]: record["utilization"]}
+
+
+def dram_words(result: LayerResult) -> dict[str, float]:
+    """Return the words that a layer moves to and from DRAM, by what they are."""
+    counts = result.counts
     return {
-        "iterations": result.iteration_cycles,
-        "overhead": result.array_cycles - result.iteration_cycles,
-        "stall": result.cycles - result.array_cycles,
+        "weights": float(counts[Count.DRAM_READ_W]),
+        "inputs": float(counts[Count.DRAM_READ_I]),
+        "partial_sums": float(counts[Count.DRAM_READ_O]),
+        "outputs": float(counts[Count.DRAM_WRITE_O]),
     }
 
 
-def _energy_segments(result: LayerResult) -> dict[str, float]:
-    return dict(result.energy)
-
-
 def _scale(result: Result, metric: str, largest: float) -> Scale:
-    if metric == "time":
-        return count_scale(largest, "cycles")
-    return energy_scale(largest, str(result.hardware.energy_unit))
+    if metric == "energy":
+        return energy_scale(largest, str(result.hardware.energy_unit))
+    if metric == "utilization":
+        return Scale(0.01, "% of all PE cycles")
+    return count_scale(largest, "cycles" if metric == "time" else "words")
+
+
+def _components(metric: str, bars: Sequence[Bar]) -> dict[str, tuple[str, str]]:
+    """Return name in the legend and colour of every component, the lowest of a bar first."""
+    if metric != "utilization":
+        return _SEGMENTS[metric]
+    found = dict.fromkeys(name for bar in bars for name in bar.segments)
+    known = {name: colour for name, colour in BOUND_COLOURS.items() if name in found}
+    others = [name for name in found if name not in BOUND_COLOURS]
+    known |= {name: _OTHER_BOUNDS[index % len(_OTHER_BOUNDS)] for index, name in enumerate(others)}
+    return {name: (f"bound by {name}", colour) for name, colour in known.items()}
 
 
 def _draw(result: Result, metric: str, bars: Sequence[Bar], scale: Scale) -> Figure:
@@ -249,7 +307,7 @@ def _draw(result: Result, metric: str, bars: Sequence[Bar], scale: Scale) -> Fig
     components = axes.get_legend_handles_labels()[0]
     blank, heading = (Patch(visible=False, label=text) for text in ("", "dataflow"))
     axes.legend(handles=[*components[::-1], blank, heading, *dataflows], loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    axes.set_ylabel(f"{metric} ({scale.unit})")
+    axes.set_ylabel(f"{_TITLES.get(metric, metric)} ({scale.unit})")
     axes.set_title(_title(result, metric))
     return figure
 
@@ -257,8 +315,8 @@ def _draw(result: Result, metric: str, bars: Sequence[Bar], scale: Scale) -> Fig
 def _draw_bars(axes: Axes, metric: str, bars: Sequence[Bar], scale: Scale) -> None:
     positions = range(len(bars))
     base = [0.0] * len(bars)
-    for component, (label, colour) in _SEGMENTS[metric].items():
-        heights = [bar.segments[component] / scale.divisor for bar in bars]
+    for component, (label, colour) in _components(metric, bars).items():
+        heights = [bar.segments.get(component, 0.0) / scale.divisor for bar in bars]
         if any(heights):
             axes.bar(positions, heights, width=0.78, bottom=base, color=colour, label=label)
         base = [low + height for low, height in zip(base, heights, strict=True)]
@@ -292,8 +350,12 @@ def _title(result: Result, metric: str) -> str:
     if metric == "time":
         total = count_scale(totals["cycles"], "cycles").text(totals["cycles"])
         total += f" ({totals['time_ms']:.4g} ms at {result.hardware.clock_mhz:g} MHz)"
-    else:
+    elif metric == "energy":
         total = energy_scale(totals["energy"], totals["energy_unit"]).text(totals["energy"])
+    elif metric == "traffic":
+        total = count_scale(totals["dram_words"], "words").text(totals["dram_words"])
+    else:
+        total = f"{whole_percent(totals['stall_cycles'] / totals['cycles'])} of the time waiting for DRAM"
     macs = count_scale(totals["macs"], "MACs").text(totals["macs"])
     asked = ", ".join(f"{name} {value}" for name, value in result.options.items())
     return (

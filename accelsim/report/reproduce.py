@@ -37,6 +37,14 @@ TABLES: dict[str, Table] = {
         "Networks of the literature: published parameters, MACs and sizes, and what their ideas cost",
         "accelsim.report.networks.report",
     ),
+    "eyeriss": Table(
+        "Eyeriss in silicon (JSSC 2017): Table V, AlexNet's convolutions by the mapping of Table III",
+        "accelsim.report.eyeriss.report",
+    ),
+    "roofline": Table(
+        "Compute/bandwidth ratios: standard, grouped, depthwise and pointwise convolutions; MobileNet and SqueezeNext",
+        "accelsim.report.ratios.report",
+    ),
 }
 """What ``reproduce`` knows, by name."""
 

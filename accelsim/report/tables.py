@@ -10,13 +10,41 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from accelsim.result import Result
+from accelsim.report.pareto import pareto_marks
+from accelsim.result import COLUMNS, Column, Result
 from accelsim.units import engineering, percent
 from accelsim.workload.layer import Layer
 
 GAP = 2
 """Spaces between two columns."""
+
+BOUND_STYLES = {"compute": "blue", "dram": "yellow", "glb": "green"}
+"""Colour of what a layer waits for, on a terminal."""
+
+COMPARISON_COLUMNS: dict[str, Column] = {
+    "network": COLUMNS["network"],
+    "hardware": COLUMNS["hardware"],
+    "params": Column("", "Parameters of the network: weights, biases and batch norm."),
+    "macs": Column("MACs", "Multiply-accumulates of the network, zeros and padding included."),
+    "cycles": Column("cycles", "Time of the network: its layers one after the other."),
+    "time_ms": Column("ms", "Time of the network at the accelerator's clock."),
+    "relative_time": Column("", "Time relative to the baseline on the same accelerator, else to the fastest."),
+    "energy": Column("energy unit", "Energy of the network."),
+    "energy_unit": COLUMNS["energy_unit"],
+    "relative_energy": Column("", "Energy relative to that of the same baseline."),
+    "utilization": Column("", "MACs executed per PE and cycle; skipped zeros are not executed."),
+    "cycles_per_kmac": Column("cycles/1000 MACs", "Time of a thousand multiply-accumulates."),
+    "energy_per_mac": Column("energy unit/MAC", "Energy of a multiply-accumulate, all data movement included."),
+    "dram_words": Column("words", "Words read from and written to DRAM."),
+    "top1_percent": Column("%", "Published top-1 accuracy on ImageNet; cited, never computed."),
+    "pareto": Column("", "In which cost no network on the same accelerator beats it at its accuracy or above."),
+}
+"""Every column of the table that compares networks and accelerators, in order."""
+
+LONG = 0.05
+"""Share of the time from which a layer's time stands out on a terminal."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +56,14 @@ class TextColumn:
         cells: One text per row.
         keep: The larger, the longer the column stays when the terminal is narrow.
         left: Whether the text is aligned to the left (names) and not to the right (numbers).
+        styles: On a terminal, the colour of every cell; empty for none.
     """
 
     title: str
     cells: list[str]
     keep: int = 0
     left: bool = False
+    styles: Sequence[str] = ()
 
     @property
     def width(self) -> int:
@@ -48,12 +78,17 @@ def print_table(columns: Sequence[TextColumn], *, console: Console) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold", width=width)
     for column in shown:
         table.add_column(column.title, justify="left" if column.left else "right", no_wrap=True)
-    for row in zip(*(column.cells for column in shown), strict=True):
+    for row in zip(*(_cells(column) for column in shown), strict=True):
         table.add_row(*row)
     console.print(table, width=max(width, console.width) if not console.is_terminal else None, soft_wrap=True)
     hidden = [column.title for column in columns if column not in shown]
     if hidden:
         console.print(f"not shown at {console.width} characters: {', '.join(hidden)}", style="dim", highlight=False)
+
+
+def _cells(column: TextColumn) -> list[Text]:
+    styles = column.styles or [""] * len(column.cells)
+    return [Text(cell, style) for cell, style in zip(column.cells, styles, strict=True)]
 
 
 def _fitting(columns: Sequence[TextColumn], width: int) -> list[TextColumn]:
@@ -91,8 +126,19 @@ def layer_columns(result: Result) -> list[TextColumn]:
         column("MACs", "macs", 70, engineering),
         column("flow", "dataflow", 80, str, left=True),
         column("cycles", "cycles", 99, lambda value: f"{value:,}"),
-        column("time", "cycles", 75, lambda value: percent(value / cycles)),
-        column("bound", "bound", 90, str, left=True),
+        TextColumn(
+            "time",
+            [percent(record["cycles"] / cycles) for record in records],
+            75,
+            styles=["bold red" if record["cycles"] >= LONG * cycles else "" for record in records],
+        ),
+        TextColumn(
+            "bound",
+            [record["bound"] for record in records],
+            90,
+            True,
+            styles=[BOUND_STYLES.get(record["bound"], "magenta") for record in records],
+        ),
         column("use", "utilization", 85, percent),
         column(f"energy [{unit}]", "energy", 95, engineering),
         TextColumn(
@@ -172,7 +218,9 @@ def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def comparison_rows(results: Sequence[Result], baseline: str | None = None) -> list[dict[str, Any]]:
-    """Return one record per result, with time and energy relative to a baseline network on the same hardware.
+    """Return one record per result with the keys of ``COMPARISON_COLUMNS``.
+
+    Time and energy are also relative to a baseline network on the same hardware.
 
     Args:
         results: What ``accelsim.compare`` returns.
@@ -207,7 +255,7 @@ def comparison_rows(results: Sequence[Result], baseline: str | None = None) -> l
                 ),
             }
         )
-    return rows
+    return [row | {"pareto": mark} for row, mark in zip(rows, pareto_marks(rows), strict=True)]
 
 
 def comparison_columns(rows: Sequence[Mapping[str, Any]]) -> list[TextColumn]:
@@ -227,8 +275,15 @@ def comparison_columns(rows: Sequence[Mapping[str, Any]]) -> list[TextColumn]:
         ("cycles/kMAC", "cycles_per_kmac", 65, lambda value: f"{value:.2f}"),
         ("energy/MAC", "energy_per_mac", 55, lambda value: f"{value:.2f}"),
         ("top-1 %", "top1_percent", 45, lambda value: "" if value is None else f"{value:.1f}"),
+        ("Pareto", "pareto", 80, str),
     ]
     return [
-        TextColumn(title, [text(row[key]) for row in rows], keep, key in ("network", "hardware", "energy_unit"))
+        TextColumn(
+            title,
+            [text(row[key]) for row in rows],
+            keep,
+            key in ("network", "hardware", "energy_unit", "pareto"),
+            ["bold green" if row["pareto"] else "" for row in rows] if key in ("network", "pareto") else (),
+        )
         for title, key, keep, text in formats
     ]

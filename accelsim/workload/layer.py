@@ -4,6 +4,11 @@ Dims are those of the field: N batch, G convolution groups, K output channels pe
 channels per group, P and Q output height and width, R and S filter height and width. A depthwise
 convolution has G = channels and K = C = 1. An operation that only moves data (pooling, add, ...)
 has G = output channels and K = C = 1, so that ``N G K P Q`` is always the size of the output.
+
+A linear layer reads its whole input as one pixel of C channels (P = Q = 1), or every pixel on its own (P x Q of them,
+as the tokens of a transformer are). A matmul multiplies, in each of G groups, P rows of C words by a second factor of
+C x K words that takes the place of the weights; that factor differs from image to image, so that images are groups of
+their own: a batch multiplies G, and N stays 1.
 """
 
 from __future__ import annotations
@@ -37,12 +42,18 @@ class Op(StrEnum):
     SLICE_CHANNELS = "slice_channels"
     FLATTEN = "flatten"
     DROPOUT = "dropout"
+    LAYER_NORM = "layer_norm"
+    TRANSPOSE = "transpose"
+    RESHAPE = "reshape"
+    SLICE = "slice"
+    INTERLEAVE = "interleave"
+    MOVE = "move"
 
 
 ARRAY_OPS = frozenset({Op.CONV, Op.LINEAR, Op.MATMUL})
 """Operations that run on the PE array; all others only move data."""
 
-VIEW_OPS = frozenset({Op.FLATTEN, Op.DROPOUT, Op.SLICE_CHANNELS})
+VIEW_OPS = frozenset({Op.FLATTEN, Op.DROPOUT, Op.SLICE_CHANNELS, Op.RESHAPE, Op.SLICE})
 """Operations that at inference neither compute nor copy: the output is a view of the input."""
 
 
@@ -144,6 +155,8 @@ class Layer:
         bias: Whether a bias is added to every output channel.
         detail: Which activation, how many groups are shuffled, and so on; for people.
         block: Path of the block the layer belongs to, such as ``"stage2/unit3"``; empty at the top.
+        params_other: Learned parameters that are neither weights, bias nor a batch norm's: gamma and beta of a layer
+            norm, a position embedding that is added, the slopes of an activation.
     """
 
     name: str
@@ -163,6 +176,7 @@ class Layer:
     bias: bool = False
     detail: str = ""
     block: str = ""
+    params_other: int = 0
 
     def __post_init__(self) -> None:
         for dim, bound in zip(Dims._fields, self.dims, strict=True):
@@ -175,6 +189,8 @@ class Layer:
             raise WorkloadError(f"layer {self.name}: padding must not be negative, got {tuple(self.padding)}")
         if not self.input_shapes:
             raise WorkloadError(f"layer {self.name}: needs at least one input")
+        if self.params_other < 0:
+            raise WorkloadError(f"layer {self.name}: params_other must not be negative, got {self.params_other}")
         if self.op is Op.CONV:
             self._check_conv()
 
@@ -282,9 +298,21 @@ class Layer:
         return self.input_shapes[0].width
 
     @property
+    def array_input_size(self) -> tuple[int, int]:
+        """Input height and width as the array sees them: a linear layer over a whole map reads one flat pixel."""
+        if self.op is Op.LINEAR and self.input_shapes[0].channels != self.C:
+            return 1, 1
+        return self.H, self.W
+
+    @property
+    def image_groups(self) -> int:
+        """Groups of one image: a matmul has as many again for every image of the batch."""
+        return self.input_shapes[0].channels // self.C if self.op is Op.MATMUL else self.G
+
+    @property
     def output_shape(self) -> Shape:
         """Shape of one image's output feature map."""
-        return Shape(self.G * self.K, self.P, self.Q)
+        return Shape(self.image_groups * self.K, self.P, self.Q)
 
     @property
     def on_array(self) -> bool:
@@ -305,8 +333,8 @@ class Layer:
 
     @property
     def params(self) -> int:
-        """Learned parameters: weights, bias, batch-norm gamma and beta."""
-        return self.params_weights + self.params_bias + self.params_bn
+        """Learned parameters: weights, bias, batch-norm gamma and beta, and others."""
+        return self.params_weights + self.params_bias + self.params_bn + self.params_other
 
     @property
     def params_weights(self) -> int:
@@ -326,6 +354,8 @@ class Layer:
     @property
     def input_words(self) -> int:
         """Words of the real input pixels that the layer's windows span, over the batch."""
+        if self.op is Op.MATMUL:
+            return self.N * self.G * self.C * self.P * self.Q
         if self.op is not Op.CONV:
             return self.N * sum(shape.words for shape in self.input_shapes)
         rows = window_extent(0, self.P, self.stride[0], self.dilation[0], self.R, self.padding.top, self.H)
@@ -335,7 +365,7 @@ class Layer:
     @property
     def output_words(self) -> int:
         """Words of the output, over the batch."""
-        return self.N * self.output_shape.words
+        return self.N * self.G * self.K * self.P * self.Q
 
     @property
     def arithmetic_intensity(self) -> float:
@@ -360,6 +390,8 @@ class Layer:
 
     def with_batch(self, batch: int) -> Layer:
         """Return the same layer for ``batch`` images."""
+        if self.op is Op.MATMUL:
+            return replace(self, G=self.image_groups * batch)
         return replace(self, N=batch)
 
 

@@ -10,8 +10,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from msgspec import Meta, Struct
 
 from accelsim.errors import WorkloadError, did_you_mean
-from accelsim.workload.layer import Op, pair
-from accelsim.workload.network import INPUT, Fact, Network, NetworkBuilder, Tensor
+from accelsim.workload.graph_builder import GraphBuilder
+from accelsim.workload.layer import Op, Shape, pair
+from accelsim.workload.network import INPUT, Fact, Network, Tensor
 from accelsim.yamlio import Document, convert
 
 Count = Annotated[int, Meta(ge=1)]
@@ -33,7 +34,7 @@ class LayerSpec(Struct, kw_only=True, forbid_unknown_fields=True, tag_field="op"
     inputs: Name | list[Name] | None = None
     block: str = ""
 
-    def add(self, b: NetworkBuilder, tensors: Sequence[Tensor]) -> Tensor:
+    def add(self, b: GraphBuilder, tensors: Sequence[Tensor]) -> Tensor:
         """Add the layer to a network."""
         raise NotImplementedError
 
@@ -49,7 +50,7 @@ class ConvSpec(LayerSpec, tag=Op.CONV.value):
     groups: Count = 1
     bias: bool = False
 
-    def add(self, b: NetworkBuilder, tensors: Sequence[Tensor]) -> Tensor:
+    def add(self, b: GraphBuilder, tensors: Sequence[Tensor]) -> Tensor:
         """Add the layer to a network."""
         return b.conv(
             tensors[0],
@@ -69,10 +70,25 @@ class LinearSpec(LayerSpec, tag=Op.LINEAR.value):
 
     features: Count
     bias: bool = False
+    per_pixel: bool = False
 
-    def add(self, b: NetworkBuilder, tensors: Sequence[Tensor]) -> Tensor:
+    def add(self, b: GraphBuilder, tensors: Sequence[Tensor]) -> Tensor:
         """Add the layer to a network."""
-        return b.linear(tensors[0], self.features, bias=self.bias, name=self.name)
+        return b.linear(tensors[0], self.features, bias=self.bias, per_pixel=self.per_pixel, name=self.name)
+
+
+class MatmulSpec(LayerSpec, tag=Op.MATMUL.value):
+    """Product of two maps: in each group, ``rows`` x ``inner`` by ``inner`` x ``columns``."""
+
+    reads = (2, 2)
+    rows: Count
+    inner: Count
+    columns: Count
+    groups: Count = 1
+
+    def add(self, b: GraphBuilder, tensors: Sequence[Tensor]) -> Tensor:
+        """Add the layer to a network."""
+        return b.matmul(tensors[0], tensors[1], self.rows, self.inner, self.columns, groups=self.groups, name=self.name)
 
 
 class MaxPoolSpec(LayerSpec, tag=Op.MAX_POOL.value):
@@ -83,7 +99,7 @@ class MaxPoolSpec(LayerSpec, tag=Op.MAX_POOL.value):
     padding: Sides = 0
     ceil_mode: bool = False
 
-    def add(self, b: NetworkBuilder, tensors: Sequence[Tensor]) -> Tensor:
+    def add(self, b: GraphBuilder, tensors: Sequence[Tensor]) -> Tensor:
         """Add the layer to a network."""
         return b.max_pool(tensors[0], pair(self.kernel), **self.options())
 
@@ -100,7 +116,7 @@ class MaxPoolSpec(LayerSpec, tag=Op.MAX_POOL.value):
 class AvgPoolSpec(MaxPoolSpec, tag=Op.AVG_POOL.value):
     """Average pooling."""
 
-    def add(self, b: NetworkBuilder, tensors: Sequence[Tensor]) -> Tensor:
+    def add(self, b: GraphBuilder, tensors: Sequence[Tensor]) -> Tensor:
         """Add the layer to a network."""
         return b.avg_pool(tensors[0], pair(self.kernel), **self.options())
 
@@ -108,7 +124,7 @@ class AvgPoolSpec(MaxPoolSpec, tag=Op.AVG_POOL.value):
 class GlobalAvgPoolSpec(LayerSpec, tag=Op.GLOBAL_AVG_POOL.value):
     """Average over all pixels of each channel."""
 
-    def add(self, b: NetworkBuilder, tensors: Sequence[Tensor]) -> Tensor:
+    def add(self, b: GraphBuilder, tensors: Sequence[Tensor]) -> Tensor:
         """Add the layer to a network."""
         return b.global_avg_pool(tensors[0], name=self.name)
 
@@ -118,7 +134,7 @@ class AddSpec(LayerSpec, tag=Op.ADD.value):
 
     reads = (2, None)
 
-    def add(self, b: NetworkBuilder, tensors: Sequence[Tensor]) -> Tensor:
+    def add(self, b: GraphBuilder, tensors: Sequence[Tensor]) -> Tensor:
         """Add the layer to a network."""
         return b.add(*tensors, name=self.name)
 
@@ -128,7 +144,7 @@ class MulSpec(LayerSpec, tag=Op.MUL.value):
 
     reads = (2, 2)
 
-    def add(self, b: NetworkBuilder, tensors: Sequence[Tensor]) -> Tensor:
+    def add(self, b: GraphBuilder, tensors: Sequence[Tensor]) -> Tensor:
         """Add the layer to a network."""
         return b.mul(*tensors, name=self.name)
 
@@ -138,7 +154,7 @@ class ConcatSpec(LayerSpec, tag=Op.CONCAT.value):
 
     reads = (2, None)
 
-    def add(self, b: NetworkBuilder, tensors: Sequence[Tensor]) -> Tensor:
+    def add(self, b: GraphBuilder, tensors: Sequence[Tensor]) -> Tensor:
         """Add the layer to a network."""
         return b.concat(*tensors, name=self.name)
 
@@ -146,25 +162,26 @@ class ConcatSpec(LayerSpec, tag=Op.CONCAT.value):
 class BatchNormSpec(LayerSpec, tag=Op.BATCH_NORM.value):
     """Batch normalisation."""
 
-    def add(self, b: NetworkBuilder, tensors: Sequence[Tensor]) -> Tensor:
+    def add(self, b: GraphBuilder, tensors: Sequence[Tensor]) -> Tensor:
         """Add the layer to a network."""
         return b.batch_norm(tensors[0], name=self.name)
 
 
 class ActivationSpec(LayerSpec, tag=Op.ACTIVATION.value):
-    """Element-wise non-linearity."""
+    """Element-wise function; ``params`` counts what it learns, such as a position embedding that it adds."""
 
     function: Name = "relu"
+    params: Index = 0
 
-    def add(self, b: NetworkBuilder, tensors: Sequence[Tensor]) -> Tensor:
+    def add(self, b: GraphBuilder, tensors: Sequence[Tensor]) -> Tensor:
         """Add the layer to a network."""
-        return b.activation(tensors[0], self.function, name=self.name)
+        return b.elementwise(tensors[0], self.function, params=self.params, name=self.name)
 
 
 class LrnSpec(LayerSpec, tag=Op.LRN.value):
     """Local response normalisation."""
 
-    def add(self, b: NetworkBuilder, tensors: Sequence[Tensor]) -> Tensor:
+    def add(self, b: GraphBuilder, tensors: Sequence[Tensor]) -> Tensor:
         """Add the layer to a network."""
         return b.lrn(tensors[0], name=self.name)
 
@@ -172,7 +189,7 @@ class LrnSpec(LayerSpec, tag=Op.LRN.value):
 class SoftmaxSpec(LayerSpec, tag=Op.SOFTMAX.value):
     """Softmax over the channels."""
 
-    def add(self, b: NetworkBuilder, tensors: Sequence[Tensor]) -> Tensor:
+    def add(self, b: GraphBuilder, tensors: Sequence[Tensor]) -> Tensor:
         """Add the layer to a network."""
         return b.softmax(tensors[0], name=self.name)
 
@@ -182,7 +199,7 @@ class ChannelShuffleSpec(LayerSpec, tag=Op.CHANNEL_SHUFFLE.value):
 
     groups: Count
 
-    def add(self, b: NetworkBuilder, tensors: Sequence[Tensor]) -> Tensor:
+    def add(self, b: GraphBuilder, tensors: Sequence[Tensor]) -> Tensor:
         """Add the layer to a network."""
         return b.channel_shuffle(tensors[0], self.groups, name=self.name)
 
@@ -191,10 +208,12 @@ class UpsampleSpec(LayerSpec, tag=Op.UPSAMPLE.value):
     """Enlargement in both directions."""
 
     factor: Count = 2
+    size: Annotated[list[Count], Meta(min_length=2, max_length=2)] | None = None
 
-    def add(self, b: NetworkBuilder, tensors: Sequence[Tensor]) -> Tensor:
+    def add(self, b: GraphBuilder, tensors: Sequence[Tensor]) -> Tensor:
         """Add the layer to a network."""
-        return b.upsample(tensors[0], self.factor, name=self.name)
+        size = None if self.size is None else pair(self.size)
+        return b.upsample(tensors[0], self.factor, size=size, name=self.name)
 
 
 class PadChannelsSpec(LayerSpec, tag=Op.PAD_CHANNELS.value):
@@ -203,7 +222,7 @@ class PadChannelsSpec(LayerSpec, tag=Op.PAD_CHANNELS.value):
     channels: Count
     stride: Count = 1
 
-    def add(self, b: NetworkBuilder, tensors: Sequence[Tensor]) -> Tensor:
+    def add(self, b: GraphBuilder, tensors: Sequence[Tensor]) -> Tensor:
         """Add the layer to a network."""
         return b.pad_channels(tensors[0], self.channels, stride=self.stride, name=self.name)
 
@@ -214,7 +233,7 @@ class SliceChannelsSpec(LayerSpec, tag=Op.SLICE_CHANNELS.value):
     start: Index
     stop: Count
 
-    def add(self, b: NetworkBuilder, tensors: Sequence[Tensor]) -> Tensor:
+    def add(self, b: GraphBuilder, tensors: Sequence[Tensor]) -> Tensor:
         """Add the layer to a network."""
         return b.slice_channels(tensors[0], self.start, self.stop, name=self.name)
 
@@ -222,7 +241,7 @@ class SliceChannelsSpec(LayerSpec, tag=Op.SLICE_CHANNELS.value):
 class FlattenSpec(LayerSpec, tag=Op.FLATTEN.value):
     """All elements as channels of one pixel."""
 
-    def add(self, b: NetworkBuilder, tensors: Sequence[Tensor]) -> Tensor:
+    def add(self, b: GraphBuilder, tensors: Sequence[Tensor]) -> Tensor:
         """Add the layer to a network."""
         return b.flatten(tensors[0], name=self.name)
 
@@ -230,14 +249,74 @@ class FlattenSpec(LayerSpec, tag=Op.FLATTEN.value):
 class DropoutSpec(LayerSpec, tag=Op.DROPOUT.value):
     """Dropout: nothing at inference."""
 
-    def add(self, b: NetworkBuilder, tensors: Sequence[Tensor]) -> Tensor:
+    def add(self, b: GraphBuilder, tensors: Sequence[Tensor]) -> Tensor:
         """Add the layer to a network."""
         return b.dropout(tensors[0], name=self.name)
+
+
+class LayerNormSpec(LayerSpec, tag=Op.LAYER_NORM.value):
+    """Normalisation with statistics of the image itself; ``params`` counts its gamma and beta."""
+
+    function: Name = "layer_norm"
+    params: Index = 0
+
+    def add(self, b: GraphBuilder, tensors: Sequence[Tensor]) -> Tensor:
+        """Add the layer to a network."""
+        return b.layer_norm(tensors[0], self.function, params=self.params, name=self.name)
+
+
+class ReshapeSpec(LayerSpec, tag=Op.RESHAPE.value):
+    """The same words in another shape: a view."""
+
+    shape: Annotated[list[Count], Meta(min_length=3, max_length=3)]
+
+    def add(self, b: GraphBuilder, tensors: Sequence[Tensor]) -> Tensor:
+        """Add the layer to a network."""
+        return b.reshape(tensors[0], Shape(*self.shape), name=self.name)
+
+
+class TransposeSpec(ReshapeSpec, tag=Op.TRANSPOSE.value):
+    """The same words in another order: a copy."""
+
+    def add(self, b: GraphBuilder, tensors: Sequence[Tensor]) -> Tensor:
+        """Add the layer to a network."""
+        return b.transpose(tensors[0], Shape(*self.shape), name=self.name)
+
+
+class SliceSpec(ReshapeSpec, tag=Op.SLICE.value):
+    """A part of a map, of any shape: a view."""
+
+    def add(self, b: GraphBuilder, tensors: Sequence[Tensor]) -> Tensor:
+        """Add the layer to a network."""
+        return b.slice(tensors[0], Shape(*self.shape), name=self.name)
+
+
+class InterleaveSpec(ReshapeSpec, tag=Op.INTERLEAVE.value):
+    """One map of the pixels of several, such as the phases of a transposed convolution."""
+
+    reads = (1, None)
+
+    def add(self, b: GraphBuilder, tensors: Sequence[Tensor]) -> Tensor:
+        """Add the layer to a network."""
+        return b.interleave(*tensors, shape=Shape(*self.shape), name=self.name)
+
+
+class MoveSpec(ReshapeSpec, tag=Op.MOVE.value):
+    """Any other operation that reads its inputs once and writes its output; ``function`` says which."""
+
+    reads = (1, None)
+    function: Name
+    params: Index = 0
+
+    def add(self, b: GraphBuilder, tensors: Sequence[Tensor]) -> Tensor:
+        """Add the layer to a network."""
+        return b.move(*tensors, shape=Shape(*self.shape), function=self.function, params=self.params, name=self.name)
 
 
 AnyLayerSpec = (
     ConvSpec
     | LinearSpec
+    | MatmulSpec
     | MaxPoolSpec
     | AvgPoolSpec
     | GlobalAvgPoolSpec
@@ -254,6 +333,12 @@ AnyLayerSpec = (
     | SliceChannelsSpec
     | FlattenSpec
     | DropoutSpec
+    | LayerNormSpec
+    | ReshapeSpec
+    | TransposeSpec
+    | SliceSpec
+    | InterleaveSpec
+    | MoveSpec
 )
 
 
@@ -276,7 +361,7 @@ def build_layer_list(document: Document) -> Network:
     """
     listing = convert(document, LayerList, WorkloadError)
     reads = _resolve_inputs(document, listing.layers)
-    b = NetworkBuilder(listing.name, listing.input)
+    b = GraphBuilder(listing.name, listing.input)
     for index, spec in enumerate(listing.layers):
         try:
             with b.scope(spec.block) if spec.block else nullcontext():

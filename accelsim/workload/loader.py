@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from accelsim.data import data_files, data_names
 from accelsim.errors import WorkloadError, did_you_mean
 from accelsim.workload.network import Fact, Network
 from accelsim.workload.zoo import FAMILIES, build
 from accelsim.yamlio import Document, at, convert, read_yaml
+
+if TYPE_CHECKING:
+    from accelsim.workload.imports.operations import Imported
+
+log = logging.getLogger("accelsim")
+
+_FACTORY = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*:[A-Za-z_]\w*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +70,12 @@ def load_network(source: str | PathLike[str], **parameters: Any) -> Network:
 
     Args:
         source: Name or alias of a network that comes with accelsim, path of a YAML file (anything that
-            ends in ``.yaml`` or ``.yml``, or has a separator in it), or name of a family.
+            ends in ``.yaml`` or ``.yml``, or has a separator in it), path of an ONNX file (``.onnx``),
+            ``package.module:factory`` of a PyTorch module (imports the package and calls the factory, which runs its
+            code), or name of a family.
         parameters: Parameters of the family; they take the place of a named network's own. A network
-            that they change has them in its name, and has no published facts.
+            that they change has them in its name, and has no published facts. Of an ONNX file or a PyTorch module
+            the options of ``load_model``.
 
     Returns:
         The network.
@@ -73,6 +84,8 @@ def load_network(source: str | PathLike[str], **parameters: Any) -> Network:
         WorkloadError: Unknown name, a file that cannot be read, or a network that cannot exist.
     """
     text = fspath(source)
+    if is_model(text):
+        return load_model(text, **parameters).network
     if not isinstance(source, str) or _is_path(text):
         return _from_file(text, parameters)
     shipped = _shipped(text)
@@ -84,6 +97,50 @@ def load_network(source: str | PathLike[str], **parameters: Any) -> Network:
     raise WorkloadError(
         f"unknown network {text!r}{did_you_mean(text, known) or '; see `accelsim networks` for those there are'}"
     )
+
+
+def is_model(source: str) -> bool:
+    """Tell whether a source is a model to import: an ONNX file, or ``package.module:factory``."""
+    return source.endswith(".onnx") or _FACTORY.fullmatch(source) is not None
+
+
+def load_model(
+    source: str,
+    *,
+    name: str | None = None,
+    input_shape: Sequence[int] | None = None,
+    dims: Mapping[str, int] | None = None,
+    strict: bool = False,
+) -> Imported:
+    """Import an ONNX file or a PyTorch module, with the account of what became of every node.
+
+    Unknown operators are logged as a warning.
+
+    Args:
+        source: Path of an ONNX file, or ``package.module:factory``.
+        name: Name of the network; default: the file's or the factory's.
+        input_shape: Channels, height and width of one image; default: the file's, or 3 x 224 x 224.
+        dims: Sizes of axes that an ONNX file names but leaves open.
+        strict: Whether an unknown operator is an error.
+
+    Raises:
+        WorkloadError: The model cannot be read, or is no network that can be.
+        MissingExtraError: The package that reads it is not installed.
+    """
+    if source.endswith(".onnx"):
+        from accelsim.workload.onnx import import_onnx  # noqa: PLC0415 - an optional extra
+
+        imported = import_onnx(source, name=name, input_shape=input_shape, dims=dims, strict=strict)
+    else:
+        from accelsim.workload.pytorch import IMAGE_SHAPE, import_torch, load_factory  # noqa: PLC0415
+
+        log.warning("%s: importing it, which runs its code", source)
+        module, shape = load_factory(source), input_shape or IMAGE_SHAPE
+        imported = import_torch(module, shape, name=name or source.rpartition(":")[2], strict=strict)
+    if imported.unknown:
+        listed = ", ".join(f"{kind} {count}" for kind, count in sorted(imported.unknown.items()))
+        log.warning("%s: unknown operators, taken as data movement: %s", source, listed)
+    return imported
 
 
 def _is_path(source: str) -> bool:

@@ -19,6 +19,9 @@ from accelsim.workload.layer import (
     resolve_padding,
 )
 
+MAX_LAYERS = 50_000
+"""Most layers of a network: ten times those of the deepest published one, a few seconds to build."""
+
 INPUT = "input"
 """Name by which layers refer to the network's input."""
 
@@ -102,12 +105,14 @@ class Network:
         linear = sum(layer.params_weights for layer in self.layers if layer.op is Op.LINEAR)
         bias = sum(layer.params_bias for layer in self.layers)
         bn = sum(layer.params_bn for layer in self.layers)
+        other = sum(layer.params_other for layer in self.layers)
         return {
-            "params": conv + linear + bias + bn,
+            "params": conv + linear + bias + bn + other,
             "params_conv": conv,
             "params_linear": linear,
             "params_bias": bias,
             "params_bn": bn,
+            "params_other": other,
             "macs": sum(layer.macs for layer in self.layers),
         }
 
@@ -146,6 +151,8 @@ class Network:
         """
         if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
             raise WorkloadError(f"batch must be a positive integer, got {batch!r}")
+        if all(batch == layer.N for layer in self.layers):
+            return self
         return replace(self, layers=tuple(layer.with_batch(batch) for layer in self.layers))
 
 
@@ -266,13 +273,17 @@ class NetworkBuilder:
         """Depthwise convolution: one filter per channel; options as of ``conv``."""
         return self.conv(x, x.channels, kernel, groups=x.channels, **options)
 
-    def linear(self, x: Tensor, features: int, *, bias: bool = False, name: str | None = None) -> Tensor:
-        """Fully connected layer over all of ``x``, flattened."""
+    def linear(
+        self, x: Tensor, features: int, *, bias: bool = False, per_pixel: bool = False, name: str | None = None
+    ) -> Tensor:
+        """Fully connected layer over all of ``x``, flattened; or over the channels of each pixel on its own."""
         layer = Layer(
             name=self._name(Op.LINEAR, name),
             op=Op.LINEAR,
             K=features,
-            C=x.shape.words,
+            C=x.channels if per_pixel else x.shape.words,
+            P=x.shape.height if per_pixel else 1,
+            Q=x.shape.width if per_pixel else 1,
             input_shapes=(x.shape,),
             bias=bias,
             block=self._block,
@@ -385,8 +396,12 @@ class NetworkBuilder:
         shape = Shape(channels, -(-x.shape.height // stride), -(-x.shape.width // stride))
         return self._move(Op.PAD_CHANNELS, (x,), shape, name, stride=(stride, stride))
 
-    def upsample(self, x: Tensor, factor: int = 2, *, name: str | None = None) -> Tensor:
-        """Enlarge the map ``factor`` times in both directions."""
+    def upsample(
+        self, x: Tensor, factor: int = 2, *, size: tuple[int, int] | None = None, name: str | None = None
+    ) -> Tensor:
+        """Enlarge the map ``factor`` times in both directions, or resize it to ``size`` pixels."""
+        if size is not None:
+            return self._move(Op.UPSAMPLE, (x,), Shape(x.channels, *size), name, detail=f"size={size[0]}x{size[1]}")
         shape = Shape(x.channels, x.shape.height * factor, x.shape.width * factor)
         return self._move(Op.UPSAMPLE, (x,), shape, name, detail=f"factor={factor}")
 
@@ -468,6 +483,8 @@ class NetworkBuilder:
     def _add(self, layer: Layer, tensors: Sequence[Tensor]) -> Tensor:
         if layer.name in self._shapes:
             raise WorkloadError(f"network {self.name}: {_name_taken(layer.name)}")
+        if len(self._layers) >= MAX_LAYERS:
+            raise WorkloadError(f"network {self.name}: has more than {MAX_LAYERS} layers, the most that are built")
         stem = "/".join([*self._scopes, layer.op.value])
         self._counters[stem] += layer.name == f"{stem}{self._counters[stem] + 1}"
         self._layers.append(layer)

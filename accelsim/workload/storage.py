@@ -10,6 +10,9 @@ independently, q = 1 - d, the formats need in expectation, in bits beyond the a 
 - ``run_length``: a flag bit tells a value from a run of up to M = 2^b zeros: a for the values' flags, and
   (1 + b) a q / (1 - q^M) for the runs.
 - ``bitmap``: one bit for each of the n weights.
+- ``compressed_rows``: textbook CSR. A row is the weights of one output channel, its positions are counted from its
+  start in ceil(log2(length)) bits for each value, and a pointer of 32 bits says where each row begins, and where the
+  last one ends.
 - ``entropy``: n H(d), the Shannon bound of what any coding of independent positions can reach; no code, but the
   floor against which to judge one. Huffman coding, Deep Compression's third stage, is not modelled otherwise.
 
@@ -29,10 +32,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil, log2
+from typing import TYPE_CHECKING
 
 from accelsim.errors import WorkloadError, did_you_mean
 from accelsim.workload.layer import Layer
 from accelsim.workload.network import Network
+
+if TYPE_CHECKING:
+    import numpy as np
+
+POINTER_BITS = 32
+"""A pointer to the start of a row."""
 
 ENTRY_COUNT_BYTES = 4
 """A format whose length depends on the data begins each layer with the number of its entries."""
@@ -45,6 +55,7 @@ class WeightFormat(StrEnum):
     CSR = "csr"
     RUN_LENGTH = "run_length"
     BITMAP = "bitmap"
+    COMPRESSED_ROWS = "compressed_rows"
     ENTROPY = "entropy"
 
 
@@ -179,7 +190,7 @@ def layer_size(layer: Layer, coding: Coding) -> LayerSize:
     return LayerSize(
         name=layer.name,
         value_bytes=_bytes(kept * coding.weight_bits),
-        position_bytes=_position_bytes(layer.params_weights, coding),
+        position_bytes=_position_bytes(layer.params_weights, layer.G * layer.K, coding),
         codebook_bytes=_bytes(2**coding.weight_bits * coding.value_bits) if coding.codebook else 0,
         other_bytes=others,
     )
@@ -197,7 +208,45 @@ def runs_per_value(density: float, run_bits: int) -> float:
     return sparsity / (1 - float(sparsity**2**run_bits))
 
 
-def _position_bytes(weights: int, coding: Coding) -> int:
+def stored_bits(weights: np.ndarray, coding: Coding) -> int:
+    """Return the exact bits of given weights in a layout, as ``layer_size`` expects them for independent zeros.
+
+    Codebook, biases and the entry count are left out.
+
+    Args:
+        weights: The weights; rows (the first axis) are output channels. Their density counts, not the coding's.
+        coding: The layout.
+    """
+    import numpy as np  # noqa: PLC0415 - sizes of published networks need none
+
+    kept = np.flatnonzero(weights)
+    count, values = int(weights.size), int(kept.size)
+    longest = 2**coding.index_bits
+    before = np.diff(kept, prepend=-1) - 1  # zeros before each value
+    after = count - 1 - (int(kept[-1]) if values else -1)
+    match coding.format:
+        case WeightFormat.DENSE:
+            return int(count * coding.weight_bits)
+        case WeightFormat.BITMAP:
+            return count + values * coding.weight_bits
+        case WeightFormat.ENTROPY:
+            return ceil(count * _entropy_bits(values / count)) + int(values * coding.weight_bits)
+        case WeightFormat.CSR:
+            entries = values + int((before // longest).sum())
+            return int(entries * (coding.weight_bits + coding.index_bits))
+        case WeightFormat.RUN_LENGTH:
+            runs = int((-(-before // longest)).sum()) + -(-after // longest)
+            return int(values * (1 + coding.weight_bits) + runs * (1 + coding.index_bits))
+        case WeightFormat.COMPRESSED_ROWS:
+            return int(values * coding.weight_bits + ceil(_row_bits(count, len(weights), values)))
+
+
+def _row_bits(weights: int, rows: int, values: float) -> float:
+    """Return the bits of textbook CSR's positions and pointers."""
+    return values * max(1, ceil(log2(max(2, weights // rows)))) + (rows + 1) * POINTER_BITS
+
+
+def _position_bytes(weights: int, rows: int, coding: Coding) -> int:
     values = weights * coding.density
     if coding.format is WeightFormat.DENSE:
         return 0
@@ -205,6 +254,8 @@ def _position_bytes(weights: int, coding: Coding) -> int:
         return _bytes(weights)
     if coding.format is WeightFormat.ENTROPY:
         return _bytes(weights * _entropy_bits(coding.density))
+    if coding.format is WeightFormat.COMPRESSED_ROWS:
+        return _bytes(_row_bits(weights, rows, values))
     if coding.format is WeightFormat.CSR:
         fillers = values * filler_share(coding.density, coding.index_bits)
         bits = (values + fillers) * coding.index_bits + fillers * coding.weight_bits

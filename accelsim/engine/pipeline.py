@@ -1,0 +1,250 @@
+"""From what an execution moved to how long it took: builds the pipeline that the kernels put on the clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from accelsim.dims import USES, Dim, Operand
+from accelsim.engine.program import Lowered
+from accelsim.mapping.hierarchy import Buffering, Machine, Reduction, Store
+from accelsim.mapping.nest import Nest, Place, Unrolling, cuts
+
+if TYPE_CHECKING:
+    from accelsim.engine.execute_kernels import State
+    from accelsim.engine.pipeline_kernels import Pipeline
+
+MOST_EVENTS = 2_000_000
+"""Events that a trace keeps; later ones are counted only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """Where the time of a layer went, in cycles.
+
+    Attributes:
+        cycles: From the first request to the last word.
+        ticks: Iterations of the array.
+        fill_cycles: Before the first.
+        drain_cycles: After the last.
+        port_cycles: By memory, cycles by which its ports slowed the array down.
+        wait_cycles: By operand and memory, cycles in which the array stood still for a tile of that memory.
+        trace: Events, if asked for.
+    """
+
+    cycles: float
+    ticks: int
+    fill_cycles: float
+    drain_cycles: float
+    port_cycles: dict[str, float]
+    wait_cycles: dict[tuple[Operand, str], float]
+    trace: Trace | None = None
+
+    @property
+    def stall_cycles(self) -> float:
+        """Cycles between the first and the last MAC in which the array did less than it could."""
+        return sum(self.port_cycles.values()) + sum(self.wait_cycles.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace:
+    """Events in the order in which they ended.
+
+    Attributes:
+        kind: int8[events], 0 load or read-back, 1 store, 2 compute.
+        way: int32[events], index into ``names``, or the segment of a computation.
+        visit: int32[events], number of the tile.
+        start: float64[events], cycle.
+        end: float64[events], cycle.
+        names: Name of every way, ``operand source -> target``.
+        lost: Events beyond the most that are kept.
+    """
+
+    kind: np.ndarray
+    way: np.ndarray
+    visit: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    names: tuple[str, ...]
+    lost: int
+
+
+def time_of(lowered: Lowered, state: State, nest: Nest, machine: Machine, *, trace: bool = False) -> Timing:
+    """Return how long an executed program takes."""
+    from accelsim.engine import pipeline_kernels as kernels  # noqa: PLC0415 - numba is loaded only where it is used
+
+    pipe, ways = build(lowered, state, nest, machine)
+    room = MOST_EVENTS if trace else 0
+    clock = kernels.Clock(
+        total=np.zeros(6),
+        waits=np.zeros(len(ways)),
+        slow=np.zeros(len(machine.stores)),
+        event_kind=np.zeros(room, np.int8),
+        event_way=np.zeros(room, np.int32),
+        event_visit=np.zeros(room, np.int32),
+        event_start=np.zeros(room),
+        event_end=np.zeros(room),
+    )
+    kernels.drive(pipe, clock)
+    if clock.total[kernels.STUCK]:
+        raise AssertionError("the pipeline is stuck")
+    names = [step.store if isinstance(step, Place) else "" for step in nest.steps]
+    waits: dict[tuple[Operand, str], float] = {}
+    for number, cycles in zip(ways, clock.waits, strict=True):
+        way = lowered.ways[number]
+        key = way.operand, names[way.target]
+        waits[key] = waits.get(key, 0.0) + float(cycles)
+    return Timing(
+        cycles=float(clock.total[kernels.TIME]),
+        ticks=int(pipe.ticks.sum()),
+        fill_cycles=float(clock.total[kernels.FILL]),
+        drain_cycles=float(clock.total[kernels.DRAIN]),
+        port_cycles={store.name: float(clock.slow[index]) for index, store in enumerate(machine.stores)},
+        wait_cycles=waits,
+        trace=_trace(clock, lowered, ways, names) if trace else None,
+    )
+
+
+def _trace(clock: object, lowered: Lowered, ways: list[int], names: list[str]) -> Trace:
+    from accelsim.engine import pipeline_kernels as kernels  # noqa: PLC0415
+
+    assert isinstance(clock, kernels.Clock)
+    found = int(clock.total[kernels.EVENTS])
+    kept = min(found, len(clock.event_kind))
+    labels = [
+        f"{lowered.ways[number].operand.name} {names[lowered.ways[number].source]} -> "
+        f"{names[lowered.ways[number].target]}"
+        for number in ways
+    ]
+    return Trace(
+        kind=clock.event_kind[:kept].copy(),
+        way=clock.event_way[:kept].copy(),
+        visit=clock.event_visit[:kept].copy(),
+        start=clock.event_start[:kept].copy(),
+        end=clock.event_end[:kept].copy(),
+        names=tuple(labels),
+        lost=found - kept,
+    )
+
+
+def build(lowered: Lowered, state: State, nest: Nest, machine: Machine) -> tuple[Pipeline, list[int]]:
+    """Return the pipeline of an executed program, and the program's ways that its own stand for."""
+    from accelsim.engine import execute_kernels, pipeline_kernels  # noqa: PLC0415
+
+    program = lowered.program
+    ways = [number for number in range(len(lowered.ways)) if program.way_target[number] >= 0]
+    place = {number: position for position, number in enumerate(ways)}
+    stores = {store.name: index for index, store in enumerate(machine.stores)}
+    memory = [stores[step.store] if isinstance(step, Place) else -1 for step in nest.steps]
+    sums = np.array([lowered.ways[number].operand is Operand.O for number in ways], dtype=np.bool_)
+    first, count = state.visit_first[ways], state.visit_count[ways]
+    width = np.array([machine.width(lowered.ways[number].operand) for number in ways])
+    total = len(state.visit_segment)
+    scale = np.repeat(width, count) if total else np.zeros(0)
+    visits = state.visit_words * scale
+    summed = np.repeat(sums, count)
+    none = np.zeros(total)
+    parent = [_neighbour(lowered, place, number, outer=True) for number in ways]
+    child = [_neighbour(lowered, place, number, outer=False) for number in ways]
+    source = [memory[lowered.ways[number].source] for number in ways]
+    target = [memory[lowered.ways[number].target] for number in ways]
+    latency = np.array([store.latency_cycles for store in machine.stores], dtype=np.float64)
+    last = int(state.scalar[execute_kernels.SEGMENTS])
+    reads, writes, mac_memory = _mac_ports(lowered, state, memory, machine, last)
+    pipe = pipeline_kernels.Pipeline(
+        sums=sums,
+        source=np.array(source, np.int64),
+        target=np.array(target, np.int64),
+        buffering=np.array([list(Buffering).index(machine.stores[index].buffering) for index in target], np.int64),
+        parent=np.array(parent, np.int64),
+        child=np.array(child, np.int64),
+        first=first,
+        count=count,
+        pre=latency[source],
+        post=latency[source],
+        load_source=np.where(summed, visits[2], visits[0]),
+        load_target=np.where(summed, visits[3], visits[1]),
+        store_source=np.where(summed, visits[0], none),
+        store_target=np.where(summed, visits[1], none),
+        after=state.visit_after.astype(np.int64),
+        inside=_inside(state, first, count, parent),
+        needed=state.visit_segment.astype(np.int64),
+        fired=_bits(state.segment_fired[:last], ways),
+        ticks=state.segment_ticks[:last].astype(np.float64),
+        reads=reads,
+        writes=writes,
+        rates=_rates(machine.stores),
+        start_delay=float(max(latency[mac_memory[Operand.W]], latency[mac_memory[Operand.I]])),
+        end_delay=float(latency[mac_memory[Operand.O]] + _adder_depth(nest, machine)),
+    )
+    return pipe, ways
+
+
+def _neighbour(lowered: Lowered, place: dict[int, int], number: int, *, outer: bool) -> int:
+    """Return the way of the same operand outside or inside another one, or -1."""
+    other = number - 1 if outer else number + 1
+    if other in place and lowered.ways[other].operand is lowered.ways[number].operand:
+        return place[other]
+    return -1
+
+
+def _inside(state: State, first: np.ndarray, count: np.ndarray, parent: list[int]) -> np.ndarray:
+    """Return int64[visits], the visit of the parent that every visit is part of: the last that began before it."""
+    inside = np.zeros(len(state.visit_segment), dtype=np.int64)
+    for way, outer in enumerate(parent):
+        if outer >= 0:
+            mine = slice(first[way], first[way] + count[way])
+            around = state.visit_segment[first[outer] : first[outer] + count[outer]]
+            inside[mine] = np.searchsorted(around, state.visit_segment[mine], side="right") - 1
+    return inside
+
+
+def _bits(fired: np.ndarray, ways: list[int]) -> np.ndarray:
+    """Return the bits of the ways that fire, renumbered to those between two memories."""
+    bits = np.zeros(len(fired), dtype=np.int64)
+    for position, number in enumerate(ways):
+        bits |= ((fired.astype(np.int64) >> number) & 1) << position
+    return bits
+
+
+def _mac_ports(
+    lowered: Lowered, state: State, memory: list[int], machine: Machine, segments: int
+) -> tuple[np.ndarray, np.ndarray, dict[Operand, int]]:
+    """Return machine words that the MACs read and write in every segment, by memory, and each operand's memory."""
+    reads, writes = np.zeros((segments, len(machine.stores))), np.zeros((segments, len(machine.stores)))
+    feeding: dict[Operand, int] = {}
+    for way, target in zip(lowered.ways, lowered.program.way_target, strict=True):
+        if target >= 0:
+            continue
+        feeding[way.operand] = memory[way.source]
+        words = state.segment_words[way.operand, :segments] * machine.width(way.operand)
+        if way.operand is Operand.O:
+            writes[:, memory[way.source]] += words
+            reads[:, memory[way.source]] += state.segment_words[3, :segments] * machine.width(way.operand)
+        else:
+            reads[:, memory[way.source]] += words
+    return reads, writes, feeding
+
+
+def _rates(stores: tuple[Store, ...]) -> np.ndarray:
+    return np.array(
+        [
+            [store.read_words_per_cycle for store in stores],
+            [store.write_words_per_cycle for store in stores],
+            [store.words_per_cycle for store in stores],
+        ],
+        dtype=np.float64,
+    )
+
+
+def _adder_depth(nest: Nest, machine: Machine) -> int:
+    """Return the cycles from a product to the sum of all instances: adders one after the other, or a tree of them."""
+    axes = {f"{fanout.name}.{axis.name}": axis for fanout in machine.fanouts for axis in fanout.axes}
+    depth = 0
+    for step, cut in zip(nest.steps, cuts(nest), strict=True):
+        if isinstance(step, Unrolling):
+            parts = int(np.prod([cut.bounds[dim] for dim in Dim if dim not in USES[Operand.O]]))
+            depth += parts - 1 if axes[step.axis].reduction is Reduction.CHAIN else (parts - 1).bit_length()
+    return depth

@@ -1,0 +1,1 @@
+"""Eyeriss as measured in silicon, beside accelsim."""

@@ -1,0 +1,1 @@
+"""The report on compute/bandwidth ratios: standard, grouped, depthwise and pointwise convolutions."""

@@ -1,0 +1,1 @@
+"""One self-contained page that shows results, and a server that shows it live on loopback."""

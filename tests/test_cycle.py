@@ -1,0 +1,105 @@
+"""Does the cycle engine compute the convolution, and does it move exactly the words that the closed form counts?"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nest_strategies import layers, machines, nests
+
+from accelsim.dims import Dim
+from accelsim.engine.closed_form import evaluate
+from accelsim.engine.cycle import execute
+from accelsim.engine.tensors import convolve, random_tensors
+from accelsim.errors import InputError
+from accelsim.mapping.hierarchy import ALL_OPERANDS, Machine, Store
+from accelsim.mapping.nest import UNIT, Nest, Place
+from accelsim.workload.layer import Layer
+
+SLACK = 0.01
+SLACK_CYCLES = 50
+"""How far the two engines' times may be apart: the larger of a share and some cycles."""
+
+
+@given(st.data())
+def test_outputs_and_counts_of_any_mapping(data):
+    """Any layer, machine and nest: outputs bit for bit, words at both ends, on links, read back; MACs, iterations."""
+    layer = data.draw(layers())
+    machine = data.draw(machines(unbounded=True))
+    nest = data.draw(nests(layer, machine))
+    tensors = random_tensors(layer, seed=data.draw(st.integers(0, 99)))
+    cost, done = evaluate(nest, layer, machine), execute(nest, layer, machine, tensors)
+    np.testing.assert_array_equal(done.outputs, convolve(layer, tensors))
+    assert (done.macs, done.iterations, done.overflows) == (cost.macs, cost.iterations, 0)
+    for moved, counted in zip(done.flows, cost.traffic, strict=True):
+        for field in ("operand", "source", "target", "source_words", "target_words", "read_back_words", "link_words"):
+            assert getattr(moved, field) == getattr(counted, field), (field, moved, counted)
+
+
+@given(st.data())
+def test_time_is_never_less_than_the_closed_form_allows(data):
+    """The closed form is what every part needs at least; docs/engine.md says what waits for what."""
+    layer = data.draw(layers())
+    machine = data.draw(machines(unbounded=True))
+    nest = data.draw(nests(layer, machine))
+    cost, done = evaluate(nest, layer, machine), execute(nest, layer, machine)
+    assert done.cycles >= cost.cycles - max(SLACK_CYCLES, SLACK * cost.cycles)
+    parts = done.timing.fill_cycles + done.timing.ticks + done.timing.stall_cycles + done.timing.drain_cycles
+    assert done.cycles == pytest.approx(parts)
+
+
+@given(st.data())
+def test_time_without_limits_of_ports_is_the_closed_form_s(data):
+    """With ports that serve any number of words at once, both engines take the same time."""
+    layer = data.draw(layers())
+    drawn = data.draw(machines(unbounded=True))
+    free = dict.fromkeys(("read_words_per_cycle", "write_words_per_cycle", "words_per_cycle"), math.inf)
+    machine = replace(drawn, stores=tuple(replace(store, **free) for store in drawn.stores))
+    nest = data.draw(nests(layer, machine))
+    cost, done = evaluate(nest, layer, machine), execute(nest, layer, machine)
+    assert abs(done.cycles - cost.cycles) <= SLACK_CYCLES
+    assert done.timing.stall_cycles == pytest.approx(0)
+
+
+def test_two_halves_in_lockstep():
+    """Tiles that take 10 cycles to load and 4 to compute: the DMA sets the pace, and the last computation follows."""
+    layer = Layer.conv("pixels", 1, 1, (1, 40))
+    stores = (Store(name="DRAM", words_per_cycle=0.4), Store(name="GLB", words=100))
+    machine = Machine(name="pair", stores=stores)
+    steps = (
+        Place(store="DRAM", operands=ALL_OPERANDS, tile=layer.dims, order=tuple(Dim)),
+        Place(store="GLB", operands=ALL_OPERANDS, tile=layer.dims._replace(Q=4), order=tuple(Dim)),
+    )
+    done = execute(Nest(steps=steps), layer, machine)
+    words = 1 + 40 + 40  # weight, inputs and outputs share the port
+    assert done.cycles == pytest.approx(words / 0.4, abs=4)
+
+
+def test_overflow_is_reported_and_a_wide_accumulator_holds_the_sum():
+    """Large operands leave 32 bits; 48 hold them; the outputs are exact all the same."""
+    layer = Layer.conv("loud", 8, 1, 2)
+    machine = Machine(name="pair", stores=(Store(name="DRAM"), Store(name="GLB")))
+    steps = (
+        Place(store="DRAM", operands=ALL_OPERANDS, tile=layer.dims, order=tuple(Dim)),
+        Place(store="GLB", operands=ALL_OPERANDS, tile=UNIT, order=tuple(Dim)),
+    )
+    tensors = random_tensors(layer, magnitude=32767)
+    loud = tensors._replace(weights=np.full_like(tensors.weights, 32767), inputs=np.full_like(tensors.inputs, -32767))
+    narrow = execute(Nest(steps=steps), layer, machine, loud)
+    wide = execute(Nest(steps=steps), layer, machine, loud, accumulator_bits=48)
+    assert narrow.overflows > 0
+    assert wide.overflows == 0
+    np.testing.assert_array_equal(narrow.outputs, convolve(layer, loud))
+
+
+def test_tensors_of_another_layer_are_refused():
+    """The message names the tensor, its shape and the one that is needed."""
+    layer, other = Layer.conv("one", 1, 1, 2), Layer.conv("other", 2, 1, 2)
+    machine = Machine(name="pair", stores=(Store(name="DRAM"), Store(name="GLB")))
+    steps = (Place(store="DRAM", operands=ALL_OPERANDS, tile=layer.dims, order=tuple(Dim)),)
+    with pytest.raises(InputError, match=r"one: weights must be int16 of shape \(1, 1, 1, 1, 1\)"):
+        execute(Nest(steps=steps), layer, machine, random_tensors(other))
