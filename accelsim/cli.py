@@ -189,6 +189,35 @@ def run(network: str, hardware: str, out: str | None, format_: str, importing: d
         click.echo(f"wrote {len(paths)} files to {out}", err=True)
 
 
+@app.command("map", short_help="Show the best mapping of one layer.")
+@click.argument("network")
+@click.argument("layer")
+@click.option("--hw", "hardware", required=True, help="Accelerator: a name (see `accelsim hw`) or a YAML file.")
+@_simulation_options
+@click.option("--plot", type=click.Path(), help="Picture of the nest and of how full memories are: PNG, SVG or PDF.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "yaml", "json"]),
+    default="text",
+    show_default=True,
+    help="yaml: what `accelsim run --mapping` takes back.",
+)
+def map_command(network: str, layer: str, hardware: str, plot: str | None, format_: str, **options: Any) -> None:
+    """Show how LAYER of NETWORK runs best: the loop nest, what is kept where, and how full the memories are."""
+    from accelsim.report.layer_map import map_layer, plot_map  # noqa: PLC0415 - numba is loaded only where it is used
+
+    found = map_layer(network, layer, hardware, **options)
+    if plot is not None:
+        plot_map(found, plot)
+    if format_ == "yaml":
+        click.echo(found.yaml(), nl=False)
+    elif format_ == "json":
+        click.echo(json.dumps(found.data(), indent=1, allow_nan=False))
+    else:
+        click.echo("\n".join(found.lines()))
+
+
 @app.command("verify", short_help="Run both engines and compare them.")
 @click.argument("network")
 @click.option("--hw", "hardware", required=True, help="Accelerator: a name (see `accelsim hw`) or a YAML file.")

@@ -109,6 +109,28 @@ def simulate(
     )
 
 
+def solve_one(
+    layer: Layer,
+    hardware: Hardware,
+    *,
+    dataflow: str = "best",
+    objective: str = "cycles",
+    mapping_space: str | None = None,
+) -> LayerResult:
+    """Return what one layer costs under its best mapping; options as of ``simulate``.
+
+    Raises:
+        InputError: A name or an option is wrong.
+        NoMappingError: The layer fits the hardware in no way.
+    """
+    _check_choice("objective", objective, OBJECTIVES)
+    space = hardware.mapping_space if mapping_space is None else mapping_space
+    _check_choice("mapping space", space, MAPPING_SPACES)
+    run = _Run(hardware, dataflow_names(hardware, dataflow), objective, uneven=space == "uneven")
+    (result,) = _solve_all([layer], run, None)
+    return result
+
+
 def compare(networks: Iterable[Network | str], hardware: Iterable[Hardware | str], **options: object) -> list[Result]:
     """Run every network on every accelerator; options as of ``simulate``.
 
