@@ -334,6 +334,13 @@ class Brute:
                 straight = words[False, inside[0]] + back[False, way.source] if fanout.forward else 0
                 links[fanout.name] = words[False, inside[-1] + 1] + back[False, way.source] - straight
         source, target = way.source, way.target
+        crossings = []
+        for fanout in self.machine.fanouts:
+            entries = [i for i, name in names.items() if source <= i < target and name.startswith(fanout.name + ".")]
+            if entries and way.operand in fanout.words_per_cycle:
+                key = (True, entries[0])
+                rate = fanout.words_per_cycle[way.operand]
+                crossings.append(closed_form.Crossing(fanout.name, rate, words[key], back[key], tile[key]))
         return closed_form.Traffic(
             operand=way.operand,
             source=self.steps[source].store.name,
@@ -348,7 +355,13 @@ class Brute:
             link_words=links,
             tile_source_words=tile[True, source],
             tile_target_words=tile[True, target],
+            crossings=tuple(crossings),
         )
+
+    def visits(self, way):
+        """Return how often a tile comes: the closed form asks it of any machine, but only sliding windows need it."""
+        assert not any(store.slides for store in self.machine.stores), "sliding windows are not enumerated"
+        return 1
 
     def _counted_zones(self, way, dim):
         """Return in how many zones, from the outermost in, the loop over a dim that does not change the tile counts."""
@@ -367,8 +380,8 @@ class Brute:
     def _product(self, way, counted, first):
         """Return {(busiest, depth): words}: of all visits, of the first ones, or of a single one (``first`` None)."""
         keys = [(busiest, depth) for busiest in (False, True) for depth in (way.source, way.target)]
-        if first is False:
-            keys += [(False, depth) for depth in range(way.source + 1, way.target) if self.machine.fanouts]
+        if self.machine.fanouts:
+            keys += [(busy, depth) for busy in (False, True) for depth in range(way.source + 1, way.target)]
         total = {key: np.ones(self.rows, dtype=np.int64) for key in keys}
         parts = [(dim,) for dim in self.dims]
         if way.operand is Operand.I:
@@ -497,9 +510,9 @@ class Brute:
                 check(nest, self.layer, self.machine)
 
 
-def _largest(*values):
+def _largest(*values, default=None):
     """``max`` of numbers and arrays."""
-    found, *others = values if len(values) > 1 else list(values[0])
+    found, *others = values if len(values) > 1 else list(values[0]) or [default]
     for value in others:
         found = np.maximum(found, value)
     return found
