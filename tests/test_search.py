@@ -1,0 +1,120 @@
+"""Is the mapper's answer the best of all mappings?
+
+``ACCELSIM_TEST_EXAMPLES`` sets how many cases each property draws (done-when 1 asks for 2,000 in all); every run of the
+larger draw is a new one.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from nest_strategies import constraints, machines, tiny_layers
+from search_brute import TooManyError, brute_force, rank
+
+from accelsim.engine.closed_form import evaluate
+from accelsim.errors import NoMappingError
+from accelsim.mapping.nest import check
+from accelsim.mapping.search import search
+
+OBJECTIVES = ("cycles", "energy", "edp")
+EXAMPLES = os.environ.get("ACCELSIM_TEST_EXAMPLES")
+MOST = {False: 20_000, True: 20_000} if EXAMPLES is None else {False: 60_000, True: 60_000}
+
+
+def draws(few):
+    """Return settings that draw a few cases, or as many as the environment asks for."""
+    return settings(
+        max_examples=int(EXAMPLES or few),
+        deadline=None,
+        derandomize=EXAMPLES is None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+def best(layer, machine, constraint, objective, *, uneven=False):
+    """Return what the mapper finds, or None."""
+    try:
+        return search(layer, machine, constraint, objective, uneven=uneven)
+    except NoMappingError:
+        return None
+
+
+@pytest.mark.parametrize("uneven", [False, True], ids=["uniform", "uneven"])
+@pytest.mark.parametrize("stores", [2, 3, 4])
+def test_no_mapping_is_better(stores, uneven):
+    """Brute force over all mappings finds the same objective, and none where the mapper finds none."""
+
+    @draws(12)
+    @given(st.data())
+    def compare(data):
+        layer, machine = data.draw(tiny_layers()), data.draw(machines(most_stores=stores))
+        constraint, objective = data.draw(constraints(machine)), data.draw(st.sampled_from(OBJECTIVES))
+        try:
+            brute = brute_force(layer, machine, constraint, objective, uneven=uneven, limit=MOST[uneven])
+        except TooManyError:
+            assume(False)
+        found = best(layer, machine, constraint, objective, uneven=uneven)
+        assert (found is None) == (brute is None)
+        if found is None:
+            return
+        check(found.nest, layer, machine)
+        cost = evaluate(found.nest, layer, machine)
+        assert (found.energy, found.cycles) == pytest.approx((cost.energy, cost.cycles), rel=1e-9)
+        assert rank(found, objective) == pytest.approx(rank(brute, objective), rel=3e-9)
+
+    compare()
+
+
+@draws(30)
+@given(st.data())
+def test_more_hardware_is_never_worse(data):
+    """A larger buffer, a faster memory or a longer axis leaves every mapping possible at no higher cost."""
+    layer, machine = data.draw(tiny_layers()), data.draw(machines(most_stores=3))
+    constraint, objective = data.draw(constraints(machine)), data.draw(st.sampled_from(OBJECTIVES))
+    before = best(layer, machine, constraint, objective)
+    larger = data.draw(grown(machine))
+    assume(before is not None and larger != machine)
+    after = best(layer, larger, constraint, objective)
+    assert rank(after, objective)[0] <= rank(before, objective)[0] * (1 + 1e-9)
+
+
+@st.composite
+def grown(draw, machine):
+    """Return the machine with one memory larger or faster, or one axis longer."""
+    if machine.fanouts and draw(st.booleans()):
+        number = draw(st.integers(0, len(machine.fanouts) - 1))
+        fanout = machine.fanouts[number]
+        first, *others = fanout.axes
+        axes = (replace(first, size=first.size + draw(st.integers(1, 3))), *others)
+        fanouts = list(machine.fanouts)
+        fanouts[number] = replace(fanout, axes=axes)
+        return replace(machine, fanouts=tuple(fanouts))
+    number = draw(st.integers(1, len(machine.stores) - 1))
+    store, more = machine.stores[number], draw(st.integers(1, 20))
+    changes = {
+        "words": store.words and store.words + more,
+        "operand_words": {operand: words + more for operand, words in store.operand_words.items()},
+        "read_words_per_cycle": math.inf,
+        "words_per_cycle": store.words_per_cycle * 2,
+    }
+    name = draw(st.sampled_from(sorted(changes)))
+    stores = list(machine.stores)
+    stores[number] = replace(store, **{name: changes[name]})
+    return replace(machine, stores=tuple(stores))
+
+
+@draws(10)
+@given(st.data())
+def test_the_answer_is_always_the_same(data):
+    """The same question, also on an equal machine built anew, gets the same mapping."""
+    layer, machine = data.draw(tiny_layers()), data.draw(machines(most_stores=3))
+    uneven, objective = data.draw(st.booleans()), data.draw(st.sampled_from(OBJECTIVES))
+    constraint = data.draw(constraints(machine))
+    first = best(layer, machine, constraint, objective, uneven=uneven)
+    again = best(layer, replace(machine), constraint, objective, uneven=uneven)
+    assert (first and first.nest, first and first.energy) == (again and again.nest, again and again.energy)
