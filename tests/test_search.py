@@ -64,8 +64,13 @@ def test_no_mapping_is_better(stores, uneven):
             return
         check(found.nest, layer, machine)
         cost = evaluate(found.nest, layer, machine)
-        assert (found.energy, found.cycles) == pytest.approx((cost.energy, cost.cycles), rel=1e-9)
-        assert rank(found, objective) == pytest.approx(rank(brute, objective), rel=3e-9)
+        if found.complete:
+            assert (found.energy, found.cycles) == pytest.approx((cost.energy, cost.cycles), rel=1e-9)
+            assert rank(found, objective) == pytest.approx(rank(brute, objective), rel=3e-9)
+        else:
+            assert cost.energy <= found.energy * (1 + 1e-9)
+            assert cost.cycles <= found.cycles * (1 + 1e-9)
+            assert rank(found, objective)[0] >= rank(brute, objective)[0] * (1 - 1e-9)
 
     compare()
 

@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from accelsim.dims import Operand
 from accelsim.errors import NoMappingError
-from accelsim.mapping.hierarchy import ANY, LoopConstraint, Machine
+from accelsim.mapping.hierarchy import ANY, LoopConstraint, Machine, RegisterRead
 from accelsim.mapping.mapping import OBJECTIVES
 from accelsim.mapping.nest import Nest
 from accelsim.mapping.search_arrays import MachineArrays, Skeleton
@@ -58,7 +59,8 @@ class Found:
             fit no memory.
         evaluated: How many of them were evaluated exactly.
         bounded: How many bounds were computed to exclude the others.
-        complete: Whether all others are proven to be no better; else the search has ended at its limit.
+        complete: Whether all others are proven to be no better; else the search has ended at its limit, or the machine is
+            of a kind whose mappings are not all covered.
     """
 
     nest: Nest
@@ -122,8 +124,21 @@ def search(
         space=space_size(layer, machine, constraint, uneven=uneven),
         evaluated=hunt.evaluated,
         bounded=hunt.bounded,
-        complete=hunt.complete,
+        complete=hunt.complete and _covered(machine, uneven=uneven),
     )
+
+
+def _covered(machine: Machine, *, uneven: bool) -> bool:
+    """Return whether the search is known to cover all mappings of such machines.
+
+    Not seen are windows that slide and networks with rates. Where a word stays at the MAC and memories may be passed by,
+    or in uneven mappings with either, brute force has found mappings that are better by little.
+    """
+    if any(store.slides for store in machine.stores) or any(fanout.words_per_cycle for fanout in machine.fanouts):
+        return False
+    stays = any(store.register_read is RegisterRead.ON_CHANGE for store in machine.stores)
+    passed = any(store.may_bypass or len(store.keeps) < len(Operand) for store in machine.stores)
+    return not (stays and passed) and not (uneven and (stays or passed))
 
 
 class _Hunt:

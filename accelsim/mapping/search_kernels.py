@@ -503,7 +503,7 @@ FEW_OUTPUTS = 32
 """Where cuts are not alike (next to padding, or with gaps between windows), all that an option stands for is looked
 at only if a dim is at most this large."""
 
-EVALUATION_COSTS = 4
+EVALUATION_COSTS = 100
 """How many bounds an exact evaluation takes the time of, about; the limit of a search counts both."""
 
 MAX_AXES = 4
@@ -521,8 +521,8 @@ def window_bounds(dims, window, axis):
     """Return what one image axis costs at least, by the sizes of the pieces of outputs and taps.
 
     Cutting a run of outputs between x - 1 and x fetches the pixels again that windows on both sides touch. All cuts
-    cost the same, except those near the padding, which may cost less. Every part of the taps is a run of its own.
-    Where windows do not touch each other, only the pixels that a filter touches are sure.
+    cost the same, except those near the padding, which may cost less. Every part of the taps is a run of its own. Where
+    windows of a part leave gaps, only the pixels that its taps touch are sure.
 
     Returns:
         int64[outputs + 1, taps + 1]: pixels, over all pieces, for pieces of at most that many outputs and taps.
@@ -531,42 +531,44 @@ def window_bounds(dims, window, axis):
     outputs, taps = dims[P + axis], dims[R + axis]
     stride, dilation, pad, size = window[axis, 0], window[axis, 1], window[axis, 2], window[axis, 3]
     table = np.zeros((outputs + 1, taps + 1), dtype=np.int64)
+    part_words = np.zeros((taps + 1, taps + 1, outputs), dtype=np.int64)  # by end, length, cuts
     seen = np.zeros(size + 1, dtype=np.bool_)
-    for output in range(outputs):
-        for tap in range(taps):
-            pixel = output * stride - pad + tap * dilation
-            if 0 <= pixel < size:
-                seen[pixel] = True
     touched = 0
-    for pixel in range(size):
-        touched += seen[pixel]
+    for end in range(1, taps + 1):
+        seen[:] = False
+        distinct = 0
+        for length in range(1, end + 1):
+            tap = end - length
+            for output in range(outputs):
+                pixel = output * stride - pad + tap * dilation
+                if 0 <= pixel < size and not seen[pixel]:
+                    seen[pixel] = True
+                    distinct += 1
+            reach = (length - 1) * dilation + 1
+            low, high = clip_span(0, outputs, tap, length, window[axis])
+            again = reach - stride
+            cheap = 0
+            if again > 0:
+                first = tap * dilation - pad
+                for x in range(1, outputs):
+                    if x * stride + first < 0 or (x - 1) * stride + first + reach > size:
+                        cheap += 1
+            for cuts in range(outputs):
+                words = high - low + max(0, cuts - cheap) * max(0, again)
+                if reach < stride or (dilation > 1 and length > 1):
+                    words = distinct
+                part_words[end, length, cuts] = words
+        touched = max(touched, distinct)
     best = np.zeros((outputs + 1, taps + 1), dtype=np.int64)  # by number of cuts, taps so far
     for part in range(1, taps + 1):
-        # best[cuts, end]: cheapest way to cover taps [0, end) by parts of at most ``part`` taps
-        for cuts in range(outputs):
-            best[cuts, 0] = 0
         for end in range(1, taps + 1):
             for cuts in range(outputs):
-                best[cuts, end] = 2**60
-            for length in range(1, min(part, end) + 1):
-                low, high = clip_span(0, outputs, end - length, length, window[axis])
-                again = (length - 1) * dilation + 1 - stride
-                cheap = 0
-                if again > 0:
-                    first = (end - length) * dilation - pad
-                    for x in range(1, outputs):
-                        if x * stride + first < 0 or (x - 1) * stride + first + (length - 1) * dilation + 1 > size:
-                            cheap += 1
-                for cuts in range(outputs):
-                    words = high - low + max(0, cuts - cheap) * max(0, again)
-                    best[cuts, end] = min(best[cuts, end], best[cuts, end - length] + words)
+                least = 2**60
+                for length in range(1, min(part, end) + 1):
+                    least = min(least, best[cuts, end - length] + part_words[end, length, cuts])
+                best[cuts, end] = least
         for piece in range(1, outputs + 1):
             table[piece, part] = max(touched, best[ceil_div(outputs, piece) - 1, taps])
-        if (part - 1) * dilation + 1 < stride:
-            for piece in range(1, outputs + 1):
-                table[piece, part] = touched
-    if dilation > 1 or (taps - 1) * dilation + 1 < stride:
-        table[1:, 1:] = touched
     for piece in range(1, outputs + 1):  # larger pieces can be cut up, so that they cost no more
         for part in range(1, taps + 1):
             if piece > 1:
