@@ -59,8 +59,8 @@ class Found:
             fit no memory.
         evaluated: How many of them were evaluated exactly.
         bounded: How many bounds were computed to exclude the others.
-        complete: Whether all others are proven to be no better; else the search has ended at its limit, or the machine is
-            of a kind whose mappings are not all covered.
+        complete: Whether all others are proven to be no better; else the search has ended at its limit, or the machine
+            is of a kind whose mappings are not all covered.
     """
 
     nest: Nest
@@ -131,8 +131,8 @@ def search(
 def _covered(machine: Machine, *, uneven: bool) -> bool:
     """Return whether the search is known to cover all mappings of such machines.
 
-    Not seen are windows that slide and networks with rates. Where a word stays at the MAC and memories may be passed by,
-    or in uneven mappings with either, brute force has found mappings that are better by little.
+    Not seen are windows that slide and networks with rates. Where a word stays at the MAC and memories may be passed
+    by, or in uneven mappings with either, brute force has found mappings that are better by little.
     """
     if any(store.slides for store in machine.stores) or any(fanout.words_per_cycle for fanout in machine.fanouts):
         return False

@@ -503,7 +503,7 @@ FEW_OUTPUTS = 32
 """Where cuts are not alike (next to padding, or with gaps between windows), all that an option stands for is looked
 at only if a dim is at most this large."""
 
-EVALUATION_COSTS = 100
+EVALUATION_COSTS = 20
 """How many bounds an exact evaluation takes the time of, about; the limit of a search counts both."""
 
 MAX_AXES = 4
