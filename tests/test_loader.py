@@ -362,3 +362,10 @@ def test_loading_a_named_network_is_quick():
         load_network("squeezenext23")
         times.append(time.perf_counter() - start)
     assert min(times) < 0.06
+
+
+@pytest.mark.parametrize("width", [".inf", "-.inf"])
+def test_a_parameter_without_end_is_refused(tmp_path, width):
+    """Infinity is a number in YAML, and no width."""
+    text = f"name: net\nfamily: mobilenet_v2\nparameters: {{width: {width}}}\n"
+    assert "net.yaml:3: family mobilenet_v2: width: must be finite" in sentence(write(tmp_path, text))
