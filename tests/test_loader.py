@@ -364,8 +364,8 @@ def test_loading_a_named_network_is_quick():
     assert min(times) < 0.06
 
 
-@pytest.mark.parametrize("width", [".inf", "-.inf"])
+@pytest.mark.parametrize("width", [".inf", "1e308"])
 def test_a_parameter_without_end_is_refused(tmp_path, width):
     """Infinity is a number in YAML, and no width."""
     text = f"name: net\nfamily: mobilenet_v2\nparameters: {{width: {width}}}\n"
-    assert "net.yaml:3: family mobilenet_v2: width: must be finite" in sentence(write(tmp_path, text))
+    assert "net.yaml:3: family mobilenet_v2: a parameter is out of range" in sentence(write(tmp_path, text))

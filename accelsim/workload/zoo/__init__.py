@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 from inspect import Parameter, signature
-from math import isfinite
 from typing import Any, get_type_hints
 
 from msgspec.inspect import type_info
@@ -77,10 +76,7 @@ def build(family: str, **parameters: Any) -> Network:
         problem = mismatch(plain, type_info(types[parameter]), (parameter,))
         if problem is not None:
             raise WorkloadError(f"family {family}: {path_text(problem[0])}: {problem[1]}")
-        if any(isinstance(number, float) and not isfinite(number) for number in (value, *_items(plain))):
-            raise WorkloadError(f"family {family}: {parameter}: must be finite, got {value}")
-    return function(**parameters)
-
-
-def _items(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+    try:
+        return function(**parameters)
+    except (OverflowError, ValueError) as wrong:  # what becomes of infinity and of no number at all
+        raise WorkloadError(f"family {family}: a parameter is out of range: {wrong}") from None
