@@ -110,8 +110,9 @@ def test_does_every_number_change_some_output(name, path):
     """No knob is dead: each number, raised or lowered alone, moves a result, allows or forbids a mapping."""
     value = numbers(name)[path]
     loaded = 0
-    for other in (value * 2, value / 2, value / 64, value / 4096, value / 1e5):
-        changed = max(1, int(other)) if isinstance(value, int) and "per_cycle" not in path else other
+    for other in (value * 2, value / 2, value / 64, value / 512, value / 2048, value / 4096, value / 1e5):
+        whole = isinstance(value, int) and "per_cycle" not in path and "size_kb" not in path
+        changed = max(1, int(other)) if whole else other
         try:
             load_hardware(name, **{path: changed})
         except HardwareError:
