@@ -16,7 +16,7 @@ from accelsim.report.layer_map import map_layer, plot_map
 
 @pytest.fixture(scope="module")
 def found():
-    return map_layer("squeezenext23", "fc1000", "ref16", objective="edp")
+    return map_layer("squeezenext23", "conv68", "ref16", objective="edp")
 
 
 def test_does_the_text_name_the_nest_the_fill_and_the_search(found):
@@ -33,9 +33,9 @@ def test_does_run_take_the_yaml_back_and_say_the_same(found, tmp_path):
     """The mapping written down and evaluated again costs what the search said."""
     path = tmp_path / "maps.yaml"
     path.write_text(found.yaml())
-    assert set(load_mappings(path)) == {"fc1000"}
-    layer = load_network("squeezenext23")["fc1000"]
-    result = given_result(layer, machine_of(load_hardware("ref16")), load_mappings(path)["fc1000"])
+    assert set(load_mappings(path)) == {"conv68"}
+    layer = load_network("squeezenext23")["conv68"]
+    result = given_result(layer, machine_of(load_hardware("ref16")), load_mappings(path)["conv68"])
     assert result.cycles == found.result.cycles
     assert result.total_energy == pytest.approx(found.result.total_energy)
 
@@ -57,7 +57,7 @@ def test_is_a_picture_written(found, tmp_path):
 
 def test_has_a_fixed_program_no_yaml():
     """Its nest is the hardware file's; the message says what to do instead."""
-    fixed = map_layer("squeezenext23", "fc1000", "16x16_128KB")
+    fixed = map_layer("squeezenext23", "conv68", "16x16_128KB")
     assert "DRAM keeps W I O" in "\n".join(fixed.lines())
     with pytest.raises(InputError, match="--dataflow any"):
         fixed.yaml()
