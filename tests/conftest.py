@@ -7,11 +7,15 @@ new ones, ``interpreted`` (the default without numba's compiler) the few that pu
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# Some tests run benchmarks' code. At the end of the path, so that accelsim itself is the one that is installed.
+sys.path.append(str(Path(__file__).parents[1]))
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
