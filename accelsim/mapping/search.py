@@ -35,6 +35,9 @@ FIRST_STEP = 0.01
 STEP_GROWTH = 1.4
 """How much further every next target is."""
 
+STEP_GROWTH_OVER = 2.0
+"""The same once the limit is reached without a mapping."""
+
 LOOSEST = 1e6
 """From this share on there is no target."""
 
@@ -90,7 +93,7 @@ def search(
         objective: ``cycles`` (ties: energy), ``energy`` (ties: cycles) or ``edp`` (ties: cycles).
         uneven: Whether operands may be kept at places of their own within a memory.
         most_bounds: After how many bounds the search ends with the best so far, or None to go on to the end. If there
-            is no mapping by then, as many again go into finding one.
+            is no mapping by then, a quarter as many go into every looser target until one is found.
 
     Raises:
         NoMappingError: No mapping fits the machine.
@@ -112,11 +115,11 @@ def search(
     hunt = _Hunt(kernels, tasks, number, most_bounds)
     share = FIRST_STEP
     while hunt.winner is None:
-        goal = tasks[0].root(number) * (1 + share) if share < LOOSEST and not hunt.over else math.inf
+        goal = tasks[0].root(number) * (1 + share) if share < LOOSEST else math.inf
         hunt.run(goal)
         if hunt.winner is None and math.isinf(goal):
             raise NoMappingError(f"layer {layer.name}: no mapping fits {machine.name}")
-        share *= STEP_GROWTH
+        share *= STEP_GROWTH_OVER if hunt.over else STEP_GROWTH
     return Found(
         nest=build_nest(machine, hunt.winner.skeleton, hunt.sizes, layer),
         cycles=float(hunt.best[1]),
@@ -159,7 +162,7 @@ class _Hunt:
         return self.bounded >= self.most
 
     def run(self, goal: float) -> None:
-        """Look for the best mapping that beats a goal; without one and over the limit, share it out once more."""
+        """Look for the best mapping that beats a goal; over the limit, every skeleton gets its share of a quarter."""
         self.best[:] = _target(goal, self.objective)
         anything = self.over
         for task in self.tasks:
@@ -167,7 +170,8 @@ class _Hunt:
                 break
             task.reset()
             state = task.state._replace(best=self.best)
-            state.found[4] = self.most // len(self.tasks) + 1 if anything else max(0, self.most - self.bounded)
+            quota = self.most // (4 * len(self.tasks)) + 1
+            state.found[4] = quota if anything else max(0, self.most - self.bounded)
             self.kernels.search(
                 task.stages - 1, task.lay, task.skeleton, task.mach, task.costs, task.space, state, task.work,
                 self.objective, False,
