@@ -132,7 +132,7 @@ def test_does_a_warm_server_answer_at_once(server: LiveServer) -> None:
         ({"network": "../../etc/passwd"}, "network: '../../etc/passwd' is not one of those to choose from"),
         ({"network": "/etc/hostname.yaml"}, "is not one of those to choose from"),
         ({"hardware": "hwconfigs/8x8_32KB.yaml"}, "hardware: 'hwconfigs/8x8_32KB.yaml' is not one of those"),
-        ({"dataflow": "rs"}, "dataflow: 'rs' is not one of those to choose from"),
+        ({"dataflow": "rs"}, "has no dataflow 'rs'"),
         ({"objective": "speed"}, "objective: 'speed' is not one of those to choose from"),
         ({"width": "2", "network": "resnet50"}, "has no parameter 'width'"),
         ({"fields": "1"}, "unknown parameter 'fields'; known are network, "),
