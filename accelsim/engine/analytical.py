@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 
 from accelsim import cache
+from accelsim.compilation import announce
 from accelsim.dims import Operand
 from accelsim.hardware.spec import Hardware
 from accelsim.lowering import TILED_DIMS, lower_layer, lowered, tile_candidates, unit_energies
@@ -21,8 +19,6 @@ from accelsim.mapping.arrays import Count
 from accelsim.mapping.mapping import OBJECTIVES, NestMapping, build_mapping
 from accelsim.mapping.mapping import Mapping as LoopNest
 from accelsim.workload.layer import Layer
-
-log = logging.getLogger("accelsim")
 
 ENERGY_COMPONENTS = {
     "mac": (Count.MAC, Count.MAC),
@@ -106,7 +102,7 @@ def solve_layer(layer: Layer, hardware: Hardware, dataflow: str, objective: str)
     """
     from accelsim.mapping import kernels  # noqa: PLC0415 - numba is loaded only where something is searched
 
-    _announce_compilation(kernels.solve)
+    announce(kernels.solve, "the mapper's", "15 s")
     arrays, machine = lower_layer(layer), lowered(hardware).arrays(dataflow, layer)
     for whole_blocks in (True, False):
         sizes, lengths = tile_candidates(arrays, machine, whole_blocks=whole_blocks)
@@ -184,17 +180,3 @@ def why_nothing_fits(layer: Layer, hardware: Hardware) -> str:
         f"layer {layer.name}: no tile fits {buffer.name} of {hardware.name}: the smallest needs {int(need.sum())} "
         f"words ({parts}), it has {buffer.capacity_words(hardware.word_bits)}"
     )
-
-
-_announced = False
-
-
-def _announce_compilation(kernel: Any) -> None:
-    """Say once, before the first call, that kernels will be compiled if no earlier run has left them on disk."""
-    global _announced  # noqa: PLW0603 - one message a process
-    if _announced:
-        return
-    _announced = True
-    folder = getattr(getattr(kernel, "_cache", None), "cache_path", None)
-    if folder is not None and not any(Path(folder).glob(f"kernels.{kernel.__name__}-*.nbi")):
-        log.warning("compiling the mapper's kernels for this machine, once (about 15 s)")

@@ -106,7 +106,7 @@ class NestSearch:
             steps=to_data(found.nest),
             space=str(int(found.space)),
             evaluated=int(found.evaluated),
-            complete=bool(found.complete) and not _beyond_the_mapper(self.machine),
+            complete=found.complete,
         )
 
     def result(self, layer: Layer, answer: NestAnswer) -> NestResult:
@@ -160,14 +160,6 @@ def nest_result(
         cost=cost,
         complete=complete,
     )
-
-
-def _beyond_the_mapper(machine: Machine) -> bool:
-    """Return whether a machine has what the mapper does not see: windows that slide, networks with rates.
-
-    Its mappings are evaluated with both, yet another one could be better.
-    """
-    return any(store.slides for store in machine.stores) or any(fanout.words_per_cycle for fanout in machine.fanouts)
 
 
 def _components(machine: Machine) -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import Any
 from accelsim.errors import InputError, MissingExtraError
 from accelsim.explore.evaluate import Evaluator, Outcome
 from accelsim.explore.space import Space
-from accelsim.explore.workers import Finished, Values
+from accelsim.explore.workers import Finished, Values, come_back
 
 CONNECT_SECONDS = 10
 """How long to wait for the scheduler."""
@@ -66,12 +66,7 @@ class Cluster:
 
     def collect(self, timeout_seconds: float) -> list[Finished]:
         """Return the chunks that have come back since; wait for the first as long as the timeout."""
-        found: list[Finished] = []
-        with suppress(queue.Empty):
-            found.append(self._finished.get(timeout=timeout_seconds))
-            while True:
-                found.append(self._finished.get_nowait())
-        return found
+        return come_back(self._finished, timeout_seconds)
 
     def close(self) -> None:
         """Drop what is not finished, and leave the cluster."""

@@ -36,6 +36,16 @@ class Finished(NamedTuple):
     seconds: float = 0.0
 
 
+def come_back(finished: queue.SimpleQueue[Finished], timeout_seconds: float) -> list[Finished]:
+    """Return what a queue of finished chunks holds; wait for the first as long as the timeout."""
+    found: list[Finished] = []
+    with suppress(queue.Empty):
+        found.append(finished.get(timeout=timeout_seconds))
+        while True:
+            found.append(finished.get_nowait())
+    return found
+
+
 class Workers(Protocol):
     """Evaluate chunks of points."""
 
@@ -103,12 +113,7 @@ class Processes:
 
     def collect(self, timeout_seconds: float) -> list[Finished]:
         """Return the chunks that have come back since; wait for the first as long as the timeout."""
-        found: list[Finished] = []
-        with suppress(queue.Empty):
-            found.append(self._finished.get(timeout=timeout_seconds))
-            while True:
-                found.append(self._finished.get_nowait())
-        return found
+        return come_back(self._finished, timeout_seconds)
 
     def close(self) -> None:
         """Drop what is not finished, and end the processes."""

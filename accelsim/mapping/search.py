@@ -8,15 +8,14 @@ looser one until it finds something; the last run is complete.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
+from accelsim.compilation import announce
 from accelsim.dims import Operand
 from accelsim.errors import NoMappingError
 from accelsim.mapping.hierarchy import ANY, LoopConstraint, Machine, RegisterRead
@@ -26,8 +25,6 @@ from accelsim.mapping.search_arrays import MachineArrays, Skeleton
 from accelsim.mapping.search_tasks import LastStage, Task
 from accelsim.mapping.skeletons import build_nest, lower_layer, lower_machine, placings, skeletons
 from accelsim.workload.layer import Layer
-
-log = logging.getLogger("accelsim")
 
 FIRST_STEP = 0.01
 """How far above the bound the first target is, as a share of the bound."""
@@ -100,7 +97,7 @@ def search(
     """
     from accelsim.mapping import search_kernels as kernels  # noqa: PLC0415 - numba is loaded only where it is used
 
-    _announce_compilation(kernels.search)
+    announce(kernels.search, "the optimal mapper's", "two minutes")
     number = OBJECTIVES.index(objective)
     lay = lower_layer(layer, machine)
     mach = _remembered(_machines, machine, constraint, lambda: lower_machine(machine, constraint))
@@ -262,17 +259,3 @@ def _unrollings(size: int, dims: int, most: int) -> int:
         ways = then
         total += sum(ways) * math.comb(dims, used)
     return total
-
-
-_announced = False
-
-
-def _announce_compilation(kernel: Any) -> None:
-    """Say once, before the first call, that kernels will be compiled if no earlier run has left them on disk."""
-    global _announced  # noqa: PLW0603 - one message a process
-    if _announced:
-        return
-    _announced = True
-    folder = getattr(getattr(kernel, "_cache", None), "cache_path", None)
-    if folder is not None and not any(Path(folder).glob(f"search_kernels.{kernel.__name__}-*.nbi")):
-        log.warning("compiling the optimal mapper's kernels for this machine, once (about two minutes)")
