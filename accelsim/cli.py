@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +21,8 @@ from accelsim.errors import AccelsimError, InputError
 from accelsim.options import ManyHardware, selection_of, selection_options
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from rich.console import Console
 
     from accelsim.report.selection import Selection
@@ -529,9 +532,38 @@ def _progress(title: str) -> Iterator[Callable[[int, int], None] | None]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
+class _Interrupts:
+    """Knows whether Ctrl-C was pressed, whatever became of the exception.
+
+    LLVM calls back into Python while it compiles; an exception that is raised in there is printed and dropped, and the
+    compilation then fails in some other way.
+    """
+
+    def __init__(self) -> None:
+        self.pressed = False
+
+    def watch(self) -> None:
+        """Take the place of the handlers of SIGINT (unless it is ignored) and of exceptions that cannot be raised."""
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._press)
+        report = sys.unraisablehook
+
+        def unless_pressed(dropped: Any) -> None:
+            if not self.pressed:
+                report(dropped)
+
+        sys.unraisablehook = unless_pressed
+
+    def _press(self, number: int, frame: FrameType | None) -> None:
+        self.pressed = True
+        signal.default_int_handler(number, frame)
+
+
 def main() -> None:
     """Run the command line; exit status 0 done, 1 wrong input or interrupted, 2 wrong usage."""
     logging.basicConfig(format="accelsim: %(message)s", level=logging.WARNING, stream=sys.stderr)
+    interrupts = _Interrupts()
+    interrupts.watch()
     try:
         app(prog_name="accelsim", standalone_mode=False)
     except click.ClickException as error:
@@ -542,6 +574,11 @@ def main() -> None:
         status = 1
     except AccelsimError as error:
         click.echo(f"accelsim: error: {error}", err=True)
+        status = 1
+    except Exception:
+        if not interrupts.pressed:
+            raise
+        click.echo("accelsim: interrupted", err=True)
         status = 1
     else:
         status = 0
