@@ -8,6 +8,7 @@ looser one until it finds something; the last run is complete.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,9 +22,9 @@ from accelsim.errors import NoMappingError
 from accelsim.mapping.hierarchy import ANY, LoopConstraint, Machine, RegisterRead
 from accelsim.mapping.mapping import OBJECTIVES
 from accelsim.mapping.nest import Nest
-from accelsim.mapping.search_arrays import MachineArrays, Skeleton
+from accelsim.mapping.search_arrays import MachineArrays
 from accelsim.mapping.search_tasks import LastStage, Task
-from accelsim.mapping.skeletons import build_nest, lower_layer, lower_machine, placings, skeletons
+from accelsim.mapping.skeletons import Frame, build_nest, frames, lower_layer, lower_machine, placings
 from accelsim.workload.layer import Layer
 
 FIRST_STEP = 0.01
@@ -101,13 +102,14 @@ def search(
     number = OBJECTIVES.index(objective)
     lay = lower_layer(layer, machine)
     mach = _remembered(_machines, machine, constraint, lambda: lower_machine(machine, constraint))
-    frames = _remembered(
+    known_frames = _remembered(
         _frames[uneven], machine, constraint, lambda: _frames_of(kernels, machine, constraint, mach, uneven=uneven)
     )
     pixels = [kernels.window_bounds(lay.dims, lay.window, axis)[0] for axis in range(2)]
+    gaps = functools.cache(lambda axis, cuts: kernels.gap_pixels(lay.dims, lay.window, axis, cuts))
     given = LastStage(kernels, lay, mach, _remembered(_options, machine, constraint, _table))
     shared: dict[Any, Any] = {}
-    tasks = [Task(kernels, lay, mach, skeleton, layouts, pixels, given, shared) for skeleton, layouts in frames]
+    tasks = [Task(kernels, lay, mach, frame, layouts, pixels, gaps, given, shared) for frame, layouts in known_frames]
     tasks.sort(key=lambda task: task.root(number))
     hunt = _Hunt(kernels, tasks, number, most_bounds)
     share = FIRST_STEP
@@ -118,7 +120,7 @@ def search(
             raise NoMappingError(f"layer {layer.name}: no mapping fits {machine.name}")
         share *= STEP_GROWTH_OVER if hunt.over else STEP_GROWTH
     return Found(
-        nest=build_nest(machine, hunt.winner.skeleton, hunt.sizes, layer),
+        nest=build_nest(machine, hunt.skeleton, hunt.sizes, layer),
         cycles=float(hunt.best[1]),
         energy=float(hunt.best[0]),
         space=space_size(layer, machine, constraint, uneven=uneven),
@@ -149,6 +151,7 @@ class _Hunt:
         self.most = np.iinfo(np.int64).max if most_bounds is None else most_bounds
         self.best = np.array([np.inf, np.inf])
         self.winner: Task | None = None
+        self.skeleton = tasks[0].skeleton
         self.sizes = np.empty((0, 0), dtype=np.int64)
         self.evaluated = self.bounded = 0
         self.complete = True
@@ -178,6 +181,7 @@ class _Hunt:
             self.complete = self.complete and not state.found[3]
             if state.found[0]:
                 self.winner, self.sizes = task, state.best_inner.copy()
+                self.skeleton = task.skeleton._replace(stays=state.best_stays.copy())
 
 
 def _target(goal: float, objective: int) -> tuple[float, float]:
@@ -215,14 +219,20 @@ def _remembered(memory: dict[Any, Any], machine: Machine, constraint: LoopConstr
 
 def _frames_of(
     kernels: Any, machine: Machine, constraint: LoopConstraint, mach: MachineArrays, *, uneven: bool
-) -> list[tuple[Skeleton, np.ndarray]]:
-    """Return the skeletons with the layouts of their stages."""
+) -> list[tuple[Frame, np.ndarray]]:
+    """Return the skeletons with the layouts of their stages' variants."""
     found = []
-    for skeleton in skeletons(machine, constraint, uneven=uneven):
-        layouts = np.zeros((len(skeleton.stage_start) - 1, 8, 4), dtype=np.int64)
-        for stage in range(len(layouts)):
-            kernels.stage_layout(stage, skeleton, mach, layouts[stage])
-        found.append((skeleton, layouts))
+    for frame in frames(machine, constraint, uneven=uneven):
+        layouts = np.zeros((sum(len(choice) for choice in frame.choices), 8, 4), dtype=np.int64)
+        variant = 0
+        for stage, choice in enumerate(frame.choices):
+            for operand, _ in choice:
+                stays = frame.skeleton.stays.copy()
+                begin = 0 if stage == 0 else frame.skeleton.stage_start[stage - 1]
+                stays[begin : frame.skeleton.stage_start[stage]] = operand
+                kernels.stage_layout(stage, frame.skeleton._replace(stays=stays), mach, layouts[variant])
+                variant += 1
+        found.append((frame, layouts))
     return found
 
 

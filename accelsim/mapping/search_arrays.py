@@ -157,21 +157,34 @@ class Costs(NamedTuple):
 class Space(NamedTuple):
     """Workspace of one skeleton's search.
 
+    A variant is a stage with a choice of the operand that stays while the innermost loops just outside it run.
+
     Attributes:
+        variants: int64[stages + 1], first variant of every stage.
+        stays: int64[variants], the operand that stays.
+        once: int64[variants], bit mask of dims that may have no loop just outside.
+        root: float64[variants, 2], of the last stage's variants: energy and cycles of any mapping, at least.
         options: The table of options.
-        start: int64[stages, 8], first row of a dim's options.
-        number: int64[stages, 8], how many there are.
-        order: int64[stages, 8], dims in the order in which a stage decides them, then -1.
-        floor: float64[stages, 9, levels, levels, terms], least product of the terms of the dims from a position on,
+        start: int64[variants, 8], first row of a dim's options.
+        number: int64[variants, 8], how many there are.
+        order: int64[variants, 8], dims in the order in which a stage decides them, then -1.
+        floor: float64[variants, 9, levels, levels, terms], least product of the terms of the dims from a position on,
             by what is left of the stage's first two axes.
-        level: int64[stages, 2, largest axis + 1], index of what is left of an axis.
+        level: int64[variants, 2, largest axis + 1], index of what is left of an axis.
         pixels: int64[2, outputs + 1, taps + 1], pixels along an image axis at least, by the sizes of pieces.
-        largest: int64[stages, 8, 6], largest pieces that any option of a dim has, by kind.
-        outer_energy: float64[stages], energy that the stages outside take at least.
+        largest: int64[variants, 8, 6], largest pieces that any option of a dim has, by kind.
+        outer_energy: float64[variants], energy that the stages outside take at least.
         outer_ports: float64[stages, 3 x memories], cycles of every port that the stages outside take at least.
-        layouts: int64[stages, 8, 4].
+        layouts: int64[variants, 8, 4].
+        gaps: int64[stages, 2, outputs + 1], pixels along an image axis at least, by the size of pieces, where windows
+            of one tap leave gaps; else 0.
+        mirrored: int64[1], whether both image axes are alike, so that their sizes can change places.
     """
 
+    variants: np.ndarray
+    stays: np.ndarray
+    once: np.ndarray
+    root: np.ndarray
     options: Options
     start: np.ndarray
     number: np.ndarray
@@ -183,6 +196,8 @@ class Space(NamedTuple):
     outer_energy: np.ndarray
     outer_ports: np.ndarray
     layouts: np.ndarray
+    gaps: np.ndarray
+    mirrored: np.ndarray
 
 
 class State(NamedTuple):
@@ -192,14 +207,15 @@ class State(NamedTuple):
         row: int64[stages, 8], chosen option of every dim.
         cover: int64[stages + 1, 8], what a stage and those inside cover.
         iterations: int64[stages + 1, 8], iterations at least.
-        inner: int64[8, steps], sizes inside every step.
+        variant: int64[stages], variant of every stage.
         energy: float64[stages + 1], energy of the stages inside, at least.
         ports: float64[stages + 1, 3 x memories], the same for port cycles.
         compute: float64[stages + 1], the same for waiting.
         freed: float64[stages + 1, 3], energy of every operand's transfers into a stage, at least.
         best: float64[2], energy and cycles of the best mapping; what must be beaten.
         best_inner: int64[8, steps], its sizes.
-        known: int64[stages, 8, 2], for what the options of a dim were written: what is covered inside, and iterations.
+        best_stays: int64[steps], its operands that stay.
+        known: int64[variants, 8, 2], for what the options of a dim were written: what is covered inside, iterations.
         position: int64[stages], position in its order of dims that a stage is at; -1 when it is through.
         rows: int64[stages, 9], option at every position.
         terms: float64[stages, 9, terms], products of the terms so far.
@@ -221,13 +237,14 @@ class State(NamedTuple):
     row: np.ndarray
     cover: np.ndarray
     iterations: np.ndarray
-    inner: np.ndarray
+    variant: np.ndarray
     energy: np.ndarray
     ports: np.ndarray
     compute: np.ndarray
     freed: np.ndarray
     best: np.ndarray
     best_inner: np.ndarray
+    best_stays: np.ndarray
     known: np.ndarray
     position: np.ndarray
     rows: np.ndarray
@@ -261,6 +278,10 @@ class Work(NamedTuple):
         memory_pixels: float64[2, places, transfers, quantities].
         picked: int64[10], what of it a mapping has: by dim, then by image axis.
         loops: bool[steps, 3].
+        limits: int64[transfers].
+        chains: int64[2, most, steps + 1].
+        rows: int64[8, stages], the options whose chains are in ``members``.
+        renewed: bool[8], whether they were made anew for the mapping at hand.
         windows: float64[2, most, transfers, quantities], factors of inputs where filters have one tap along the axis.
         option: int64[stages, 64, 7], the options that one option stands for: counts, then sizes.
         options: int64[stages], how many there are.
@@ -289,6 +310,10 @@ class Work(NamedTuple):
     memory_pixels: np.ndarray
     picked: np.ndarray
     loops: np.ndarray
+    limits: np.ndarray
+    chains: np.ndarray
+    rows: np.ndarray
+    renewed: np.ndarray
     windows: np.ndarray
     option: np.ndarray
     options: np.ndarray

@@ -386,8 +386,28 @@ def adder_depth(count, chain):
 
 
 @nb.njit(cache=True)
-def combine(inner, dims, factors, pixels, picked, iterations, skeleton, machine, value, reads, writes, loops):
-    """Return (energy, cycles) of a mapping from the factors of its dims.
+def worse(energy, cycles, best, objective):
+    """Return whether a mapping with at least these costs cannot beat the best; ties are no improvement.
+
+    Costs within a billionth count as equal, so that the order of sums cannot decide.
+    """
+    if best[0] == np.inf:
+        return False
+    if objective == 0:
+        now, other, limit, tie = cycles, energy, best[1], best[0]
+    elif objective == 1:
+        now, other, limit, tie = energy, cycles, best[0], best[1]
+    else:
+        now, other, limit, tie = energy * cycles, cycles, best[0] * best[1], best[1]
+    if now > limit * (1 + 1e-9):
+        return True
+    return now >= limit * (1 - 1e-9) and other >= tie * (1 - 1e-9)
+
+
+@nb.njit(cache=True)
+def combine(inner, dims, factors, pixels, picked, iterations, skeleton, machine, value, reads, writes, loops, limits,
+            best, objective):  # fmt: skip
+    """Return (energy, cycles) of a mapping from the factors of its dims; cycles are infinite if it is seen to be worse.
 
     Args:
         inner: int64[8, steps], sizes inside every step.
@@ -402,6 +422,9 @@ def combine(inner, dims, factors, pixels, picked, iterations, skeleton, machine,
         reads: float64[memories], workspace.
         writes: float64[memories], workspace.
         loops: bool[steps, 3], workspace.
+        limits: int64[transfers], workspace.
+        best: float64[2], energy and cycles to beat.
+        objective: As of ``search``.
     """
     steps = len(skeleton.kind)
     loops[:] = False
@@ -414,12 +437,11 @@ def combine(inner, dims, factors, pixels, picked, iterations, skeleton, machine,
                 for operand in range(3):
                     if USES[operand, dim]:
                         loops[step, operand] = True
+    energy = spent(dims, factors, pixels, picked, skeleton, machine, value, loops, limits)
+    if worse(energy, iterations, best, objective):
+        return energy, np.inf
     reads[:] = 0.0
     writes[:] = 0.0
-    macs = 1.0
-    for dim in range(8):
-        macs *= dims[dim]
-    energy = macs * machine.mac_energy[0]
     fill = 0.0
     stop = 0.0
     feeding = 0
@@ -431,46 +453,25 @@ def combine(inner, dims, factors, pixels, picked, iterations, skeleton, machine,
         target = -1 if at_mac else skeleton.ident[skeleton.target[transfer]]
         width = machine.width[operand]
         up = operand == O
-        limit = counted_zones(transfer, loops, skeleton)
-        for quantity in range(factors.shape[3]):
-            words = pixels[0, picked[8], transfer, quantity] * pixels[1, picked[9], transfer, quantity]
-            for dim in range(8):
-                words *= factors[dim, picked[dim], transfer, quantity, limit]
-            value[quantity] = words
-        back = 0.0
+        for quantity in range(SRC_BUSY, LINK):
+            value[quantity] = words_of(transfer, quantity, limits[transfer], factors, pixels, picked)
         back_source = 0.0
         back_target = 0.0
         if up:
-            first, first_source, first_target = 1.0, 1.0, 1.0
-            for dim in range(8):
-                first *= factors[dim, picked[dim], transfer, SRC, 0]
-                first_source *= factors[dim, picked[dim], transfer, SRC_BUSY, 0]
-                first_target *= factors[dim, picked[dim], transfer, TGT_BUSY, 0]
-            back = value[SRC] - first
-            back_source = value[SRC_BUSY] - first_source
-            back_target = value[TGT_BUSY] - first_target
-        for fanout in range(len(machine.link_energy)):
-            if seen_from(LINK + 2 * fanout, transfer, skeleton, machine)[0] >= 0:
-                leaving, entering = value[LINK + 2 * fanout], value[LINK + 2 * fanout + 1]
-                links = leaving - entering if machine.forward[fanout] else leaving + back
-                energy += links * width * machine.link_energy[fanout]
-        if up:
             taking |= 1 << source
-            energy += width * (value[SRC] * machine.write_energy[source] + back * machine.read_energy[source])
+            back_source = value[SRC_BUSY] - words_of(transfer, SRC_BUSY, 0, factors, pixels, picked)
+            back_target = value[TGT_BUSY] - words_of(transfer, TGT_BUSY, 0, factors, pixels, picked)
             reads[source] += width * back_source
             writes[source] += width * value[SRC_BUSY]
         else:
             feeding |= 1 << source
-            energy += width * value[SRC] * machine.read_energy[source]
             reads[source] += width * value[SRC_BUSY]
         if at_mac:
             continue
         if up:
-            energy += width * (value[TGT] * machine.read_energy[target] + back * machine.write_energy[target])
             reads[target] += width * value[TGT_BUSY]
             writes[target] += width * back_target
         else:
-            energy += width * value[TGT] * machine.write_energy[target]
             writes[target] += width * value[TGT_BUSY]
         if machine.buffering[target] == DOUBLE:
             fill += transfer_cycles(value[TILE_SRC], value[TILE_TGT], up, source, target, width, machine)
@@ -484,6 +485,54 @@ def combine(inner, dims, factors, pixels, picked, iterations, skeleton, machine,
         busy = max(busy, port_cycles(reads[memory], writes[memory], memory, machine))
     compute = latency + fill + iterations + stop + adder_cycles(inner, dims, skeleton, machine)
     return energy, max(compute, latency + busy)
+
+
+@nb.njit(cache=True)
+def words_of(transfer, quantity, limit, factors, pixels, picked):
+    """Return a quantity of a transfer: the product of its factors."""
+    words = pixels[0, picked[8], transfer, quantity] * pixels[1, picked[9], transfer, quantity]
+    for dim in range(8):
+        words *= factors[dim, picked[dim], transfer, quantity, limit]
+    return words
+
+
+@nb.njit(cache=True)
+def spent(dims, factors, pixels, picked, skeleton, machine, value, loops, limits):
+    """Return the energy of a mapping, and write how many zones count for every transfer; as for ``combine``."""
+    steps = len(skeleton.kind)
+    macs = 1.0
+    for dim in range(8):
+        macs *= dims[dim]
+    energy = macs * machine.mac_energy[0]
+    for transfer in range(len(skeleton.operand)):
+        operand = skeleton.operand[transfer]
+        source = skeleton.ident[skeleton.source[transfer]]
+        at_mac = skeleton.target[transfer] == steps
+        target = -1 if at_mac else skeleton.ident[skeleton.target[transfer]]
+        width = machine.width[operand]
+        up = operand == O
+        limit = counted_zones(transfer, loops, skeleton)
+        limits[transfer] = limit
+        leaves = words_of(transfer, SRC, limit, factors, pixels, picked)
+        back = leaves - words_of(transfer, SRC, 0, factors, pixels, picked) if up else 0.0
+        for fanout in range(len(machine.link_energy)):
+            if seen_from(LINK + 2 * fanout, transfer, skeleton, machine)[0] >= 0:
+                leaving = words_of(transfer, LINK + 2 * fanout, limit, factors, pixels, picked)
+                entering = words_of(transfer, LINK + 2 * fanout + 1, limit, factors, pixels, picked)
+                links = leaving - entering if machine.forward[fanout] else leaving + back
+                energy += links * width * machine.link_energy[fanout]
+        if up:
+            energy += width * (leaves * machine.write_energy[source] + back * machine.read_energy[source])
+        else:
+            energy += width * leaves * machine.read_energy[source]
+        if at_mac:
+            continue
+        arrives = words_of(transfer, TGT, limit, factors, pixels, picked)
+        if up:
+            energy += width * (arrives * machine.read_energy[target] + back * machine.write_energy[target])
+        else:
+            energy += width * arrives * machine.write_energy[target]
+    return energy
 
 
 # Part 2: bounds. A stage decides the sizes at the places of one memory and the unrollings above it, given the stages
@@ -503,8 +552,11 @@ FEW_OUTPUTS = 32
 """Where cuts are not alike (next to padding, or with gaps between windows), all that an option stands for is looked
 at only if a dim is at most this large."""
 
-EVALUATION_COSTS = 20
+EVALUATION_COSTS = 5
 """How many bounds an exact evaluation takes the time of, about; the limit of a search counts both."""
+
+MOST_GAPS = 128
+"""Up to how many outputs along an axis gaps between windows are counted in bounds."""
 
 MAX_AXES = 4
 MAX_PLACES = 3
@@ -576,6 +628,47 @@ def window_bounds(dims, window, axis):
             if part > 1:
                 table[piece, part] = min(table[piece, part], table[piece, part - 1])
     return table, touched
+
+
+@nb.njit(cache=True)
+def most_pieces(outputs, cuts, table):
+    """Write the most pieces into which nested cuts leave runs of outputs.
+
+    Args:
+        outputs: Bound of the dim.
+        cuts: How many cuts there are outside the innermost, at most.
+        table: int64[outputs + 1, outputs + 1], by length of a run and size of the innermost pieces, modified in place.
+    """
+    for length in range(outputs + 1):
+        for own in range(1, outputs + 1):
+            table[length, own] = ceil_div(length, own)
+    for _ in range(cuts):
+        before = table.copy()
+        for length in range(outputs + 1):
+            for own in range(1, min(length, outputs) + 1):
+                for size in range(own, length + 1):
+                    rest = length % size
+                    pieces = length // size * before[size, own] + (before[rest, own] if rest > 0 else 0)
+                    table[length, own] = max(table[length, own], pieces)
+
+
+@nb.njit(cache=True)
+def gap_pixels(dims, window, axis, cuts):
+    """Return the pixels along an image axis, at least, by the size of pieces of outputs, where one tap leaves gaps.
+
+    Every piece fetches the gaps between its outputs, so that n pieces of all outputs fetch stride x outputs less
+    n x (stride - 1) pixels. Zero where windows leave no gaps, or padding may hide some.
+    """
+    outputs = dims[P + axis]
+    words = np.zeros(outputs + 1, dtype=np.int64)
+    stride, pad, size = window[axis, 0], window[axis, 2], window[axis, 3]
+    if dims[R + axis] > 1 or stride == 1 or pad != 0 or (outputs - 1) * stride + 1 > size or outputs > MOST_GAPS:
+        return words
+    table = np.zeros((outputs + 1, outputs + 1), dtype=np.int64)
+    most_pieces(outputs, cuts, table)
+    for own in range(1, outputs + 1):
+        words[own] = outputs * stride - table[outputs, own] * (stride - 1)
+    return words
 
 
 @nb.njit(cache=True)
@@ -1127,25 +1220,6 @@ def fill_costs(lay, skeleton, machine, costs):
 
 
 @nb.njit(cache=True)
-def worse(energy, cycles, best, objective):
-    """Return whether a mapping with at least these costs cannot beat the best; ties are no improvement.
-
-    Costs within a billionth count as equal, so that the order of sums cannot decide.
-    """
-    if best[0] == np.inf:
-        return False
-    if objective == 0:
-        now, other, limit, tie = cycles, energy, best[1], best[0]
-    elif objective == 1:
-        now, other, limit, tie = energy, cycles, best[0], best[1]
-    else:
-        now, other, limit, tie = energy * cycles, cycles, best[0] * best[1], best[1]
-    if now > limit * (1 + 1e-9):
-        return True
-    return now >= limit * (1 - 1e-9) and other >= tie * (1 - 1e-9)
-
-
-@nb.njit(cache=True)
 def least_sum(prices, raised, product, a):
     """Return the least of sum(prices x factors) for factors of at least 1 whose product over ``raised`` is given.
 
@@ -1186,33 +1260,33 @@ def least_sum(prices, raised, product, a):
 
 
 @nb.njit(cache=True)
-def fill_floor(stage, lay, layout, skeleton, machine, space):
-    """Fill the table of least products for the stage's order of dims; see ``Space.floor``."""
-    floor = space.floor[stage]
+def fill_floor(variant, lay, layout, skeleton, machine, space):
+    """Fill the table of least products for the order of dims of a stage's variant; see ``Space.floor``."""
+    floor = space.floor[variant]
     options = space.options
     levels = np.ones(2, dtype=np.int64)
     for axis in range(min(2, layout[6, 0])):
         size = machine.axis_size[skeleton.ident[layout[0, axis]]]
-        levels[axis] = space.level[stage, axis, size] + 1
+        levels[axis] = space.level[variant, axis, size] + 1
     dims = 0
-    while dims < 8 and space.order[stage, dims] >= 0:
+    while dims < 8 and space.order[variant, dims] >= 0:
         dims += 1
     floor[dims, : levels[0], : levels[1]] = 1.0
     for position in range(dims - 1, -1, -1):
-        dim = space.order[stage, position]
+        dim = space.order[variant, position]
         table = floor[position]
         table[: levels[0], : levels[1]] = np.inf
-        first = space.start[stage, dim]
-        for row in range(first, first + space.number[stage, dim]):
+        first = space.start[variant, dim]
+        for row in range(first, first + space.number[variant, dim]):
             # the least that must be left of an axis for the option's count, among what can be left
             i = 0
             j = 0
             if layout[6, 0] > 0:
                 size = machine.axis_size[skeleton.ident[layout[0, 0]]]
-                i = space.level[stage, 0, size // (size // options.counts[row, 0])]
+                i = space.level[variant, 0, size // (size // options.counts[row, 0])]
             if layout[6, 0] > 1:
                 size = machine.axis_size[skeleton.ident[layout[0, 1]]]
-                j = space.level[stage, 1, size // (size // options.counts[row, 1])]
+                j = space.level[variant, 1, size // (size // options.counts[row, 1])]
             for term in range(TERMS):
                 table[i, j, term] = min(table[i, j, term], options.terms[row, term])
         for i in range(levels[0]):
@@ -1229,20 +1303,20 @@ def fill_floor(stage, lay, layout, skeleton, machine, space):
 
 
 @nb.njit(cache=True)
-def fill_rows(stage, dim, lay, skeleton, machine, space):
+def fill_rows(variant, dim, lay, skeleton, machine, space):
     """Write the terms of a dim's options, and what depends on them."""
     options = space.options
-    first, end = space.start[stage, dim], space.start[stage, dim] + space.number[stage, dim]
+    first, end = space.start[variant, dim], space.start[variant, dim] + space.number[variant, dim]
     following = end
     for kind in range(6):
-        space.largest[stage, dim, kind] = 1
+        space.largest[variant, dim, kind] = 1
     for row in range(end - 1, first - 1, -1):
         fill_terms(
-            dim, lay.dims[dim], options.counts[row], options.sizes[row], options.iterations[row], space.layouts[stage],
-            skeleton, machine, options.terms[row], options.pieces[row],
+            dim, lay.dims[dim], options.counts[row], options.sizes[row], options.iterations[row],
+            space.layouts[variant], skeleton, machine, options.terms[row], options.pieces[row],
         )  # fmt: skip
         for kind in range(6):
-            space.largest[stage, dim, kind] = max(space.largest[stage, dim, kind], options.pieces[row, kind])
+            space.largest[variant, dim, kind] = max(space.largest[variant, dim, kind], options.pieces[row, kind])
         if row + 1 < end and options.counts[row + 1, 0] != options.counts[row, 0]:
             following = row + 1
         options.skip[row] = following
@@ -1251,31 +1325,42 @@ def fill_rows(stage, dim, lay, skeleton, machine, space):
 @nb.njit(cache=True)
 def fill_options(stage, lay, skeleton, machine, space, state):
     """Write the options of every dim of a stage whose inside has changed, and the least products of their terms."""
-    layout = space.layouts[stage]
+    variant = state.variant[stage]
+    layout = space.layouts[variant]
     for position in range(8):
-        dim = space.order[stage, position]
+        dim = space.order[variant, position]
         if dim < 0:
             break
         low, left = state.cover[stage + 1, dim], state.iterations[stage + 1, dim]
-        if state.known[stage, dim, 0] == low and state.known[stage, dim, 1] == left:
+        if state.known[variant, dim, 0] == low and state.known[variant, dim, 1] == left:
             continue
-        state.known[stage, dim, 0], state.known[stage, dim, 1] = low, left
-        space.number[stage, dim] = options_of(
+        state.known[variant, dim, 0], state.known[variant, dim, 1] = low, left
+        space.number[variant, dim] = options_of(
             dim, stage, state.cover[stage + 1], state.iterations[stage + 1], lay, skeleton, machine, layout,
-            space.start[stage, dim], space.options, False,
+            space.start[variant, dim], space.options, False,
         )  # fmt: skip
-        fill_rows(stage, dim, lay, skeleton, machine, space)
-    fill_floor(stage, lay, layout, skeleton, machine, space)
+        fill_rows(variant, dim, lay, skeleton, machine, space)
+    fill_floor(variant, lay, layout, skeleton, machine, space)
 
 
 @nb.njit(cache=True)
-def fill_last(lay, skeleton, machine, space):
-    """Write the terms of the last stage's options, which are given."""
-    stage = len(space.layouts) - 1
+def fill_last(variant, lay, skeleton, machine, space):
+    """Write the terms of the options of a variant of the last stage, which are given."""
     for dim in range(8):
         if lay.dims[dim] > 1:
-            fill_rows(stage, dim, lay, skeleton, machine, space)
-    fill_floor(stage, lay, space.layouts[stage], skeleton, machine, space)
+            fill_rows(variant, dim, lay, skeleton, machine, space)
+    fill_floor(variant, lay, space.layouts[variant], skeleton, machine, space)
+
+
+@nb.njit(cache=True)
+def set_variant(stage, variant, skeleton, space, state):
+    """Choose which operand stays while the innermost loops just outside a stage run."""
+    state.variant[stage] = variant
+    first = 0 if stage == 0 else skeleton.stage_start[stage - 1]
+    for step in range(first, skeleton.stage_start[stage]):
+        if skeleton.kind[step] == 0:
+            skeleton.stays[step] = space.stays[variant]
+            skeleton.once[step] = space.once[variant]
 
 
 @nb.njit(cache=True)
@@ -1377,7 +1462,7 @@ def has_room(sizes, decided, room, memory, lay, layout, machine):
 
 
 @nb.njit(cache=True)
-def add_pixels(stage, dim, own, row, decided, pieces, pixel, at, lay, space):
+def add_pixels(stage, variant, dim, own, row, decided, pieces, pixel, at, lay, space):
     """Bring the least pixels of an image axis up to date with a decided dim.
 
     ``own[row]`` are the sizes of its pieces by kind; ``pieces`` and ``pixel[at]`` are modified in place.
@@ -1388,7 +1473,7 @@ def add_pixels(stage, dim, own, row, decided, pieces, pixel, at, lay, space):
     for kind in range(6):
         size = own[row, kind]
         pieces[kind, dim] = size
-        other = pieces[kind, mate] if together else space.largest[stage, mate, kind]
+        other = pieces[kind, mate] if together else space.largest[variant, mate, kind]
         if lay.dims[mate] == 1 or (kind >= 4 and not together):
             other = 1
         outputs = size if dim < R else other
@@ -1398,6 +1483,8 @@ def add_pixels(stage, dim, own, row, decided, pieces, pixel, at, lay, space):
             pixel[at, axis, kind] = high - low
         else:
             pixel[at, axis, kind] = space.pixels[axis, outputs, taps]
+            if kind < 2 and dim < R:
+                pixel[at, axis, kind] = max(pixel[at, axis, kind], space.gaps[stage, axis, own[row, 1]])
 
 
 @nb.njit(cache=True)
@@ -1501,15 +1588,26 @@ def search(first_stage, lay, skeleton, machine, costs, space, state, work, objec
         state: What is chosen, modified in place.
         work: Arrays for exact counts, modified in place.
         objective: 0 cycles, 1 energy, 2 their product; the other quantity decides between equals.
-        alone: Whether only the first stage's energy is looked at, to bound it from below; ``state.best[0]`` becomes
-            the bound.
+        alone: Whether only the first stage's energy is looked at, to bound it from below, under the variants that are
+            set; ``state.best[0]`` becomes the bound.
     """
     stage = first_stage
     fresh = True
+    if not alone:
+        set_variant(stage, space.variants[stage], skeleton, space, state)
     while stage <= first_stage and state.found[3] & STOPPED == 0:
+        variant = state.variant[stage]
+        chosen = True
         if fresh and (stage < first_stage or alone):
             fill_options(stage, lay, skeleton, machine, space, state)
-        if not decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective, alone):
+        elif fresh:
+            chosen = not worse(space.root[variant, 0], space.root[variant, 1], state.best, objective)
+        if chosen:
+            chosen = decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective, alone)
+        if not chosen and not alone and variant + 1 < space.variants[stage + 1]:
+            set_variant(stage, variant + 1, skeleton, space, state)
+            fresh = True
+        elif not chosen:
             stage += 1
             fresh = False
         elif stage == 0:
@@ -1517,34 +1615,36 @@ def search(first_stage, lay, skeleton, machine, costs, space, state, work, objec
             fresh = False
         else:
             stage -= 1
+            set_variant(stage, space.variants[stage], skeleton, space, state)
             fresh = True
 
 
 @nb.njit(cache=True)
-def option_spread(row, axes, counts):
-    """Return over how many instances an option spreads its dim."""
+def busy_instances(row, size, axes, places, counts, sizes):
+    """Return over how many instances with something to do an option spreads its dim."""
     spread = 1
     for axis in range(axes):
         spread *= counts[row, axis]
-    return spread
+    return min(spread, ceil_div(size, sizes[row, 0]) if places > 0 else size)
 
 
 @nb.njit(cache=True)
-def first_pixels(stage, axis, kind, lay, space):
+def first_pixels(variant, axis, kind, lay, space):
     """Return the least pixels along an image axis while nothing is decided: those of the largest pieces."""
     if kind >= 4:
         low, high = clip_span(0, 1, 0, 1, lay.window[axis])
         return float(high - low)
-    return space.pixels[axis, space.largest[stage, P + axis, kind], space.largest[stage, R + axis, kind]]
+    return space.pixels[axis, space.largest[variant, P + axis, kind], space.largest[variant, R + axis, kind]]
 
 
 @nb.njit(cache=True)
 def begin(stage, count, lay, skeleton, machine, space, state):
     """Prepare a stage in which nothing is decided."""
-    layout, order = space.layouts[stage], space.order[stage]
+    variant = state.variant[stage]
+    layout, order = space.layouts[variant], space.order[variant]
     for axis in range(2):
         for kind in range(6):
-            state.pixel[stage, 0, axis, kind] = first_pixels(stage, axis, kind, lay, space)
+            state.pixel[stage, 0, axis, kind] = first_pixels(variant, axis, kind, lay, space)
     state.terms[stage, 0] = 1.0
     for dim in range(8):
         state.decided[stage, dim] = True
@@ -1568,7 +1668,7 @@ def begin(stage, count, lay, skeleton, machine, space, state):
         state.remaining[stage, position] = state.remaining[stage, position + 1] * state.iterations[stage + 1, dim]
     state.position[stage] = 0
     if count > 0:
-        state.rows[stage, 0] = space.start[stage, order[0]] - 1
+        state.rows[stage, 0] = space.start[variant, order[0]] - 1
 
 
 @nb.njit(cache=True)
@@ -1578,7 +1678,7 @@ def free_inside(stage, alone, lay, skeleton, machine, costs, space, state, freed
     Its tile stays only while these loops run: tiles of this stage multiply its transfers. ``passes`` is how many words
     of it one pass over the array can cover at most.
     """
-    inside = space.layouts[stage + 1]
+    inside = space.layouts[state.variant[stage + 1]]
     for operand in range(3):
         freed[operand] = 0.0
         if inside[2, operand] < 0 or inside[4, operand] != 1:
@@ -1636,12 +1736,13 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
         bool: Whether there is a choice, or none any more.
     """
     stages = len(costs.instances)
-    layout = space.layouts[stage]
-    order = space.order[stage]
-    floor = space.floor[stage]
-    first_row = space.start[stage]
-    number = space.number[stage]
-    level = space.level[stage]
+    variant = state.variant[stage]
+    layout = space.layouts[variant]
+    order = space.order[variant]
+    floor = space.floor[variant]
+    first_row = space.start[variant]
+    number = space.number[variant]
+    level = space.level[variant]
     least = state.cover[stage + 1]
     prices_energy = costs.energy[stage]
     option_terms, option_sizes = space.options.terms, space.options.sizes
@@ -1665,6 +1766,7 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
     for axis in range(2):
         plain = lay.window[axis, 2] == 0 and (lay.dims[P + axis] - 1) * lay.window[axis, 0] + 1 <= lay.window[axis, 3]
         spans = spans or not plain
+    mirrored = stage == stages - 1 and not alone and space.mirrored[0] == 1
     for axis in range(axes):
         limits[axis] = machine.axis_most[skeleton.ident[layout[0, axis]]]
     if fresh:
@@ -1672,7 +1774,7 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
     freed, passes = np.zeros(3), np.ones(3)
     if stage < stages - 1 and places > 0:
         free_inside(stage, alone, lay, skeleton, machine, costs, space, state, freed, passes)
-    inner_energy = state.energy[stage + 1] + space.outer_energy[stage] + costs.energy_constant[0]
+    inner_energy = state.energy[stage + 1] + space.outer_energy[variant] + costs.energy_constant[0]
     best = state.best
     nodes = 0
     position = state.position[stage]
@@ -1682,7 +1784,7 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
             return False
         fill_values(values, active, terms, 0, floor, 0, 0, pixel)
         if not alone:
-            close_stage(stage, values, lay, skeleton, costs, space, state)
+            close_stage(stage, values, lay, costs, space, state)
             if stage == stages - 1:
                 state.energy[stage] -= costs.first[0]
             return True
@@ -1693,8 +1795,15 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
         return False
     while position >= 0:
         dim = order[position]
+        end = first_row[dim] + number[dim]
+        if mirrored and (dim == P or dim == Q):
+            # P and Q can change places: the option of P comes no earlier than that of Q
+            if dim == Q and decided[P]:
+                end = min(end, first_row[Q] + state.row[stage, P] - first_row[P] + 1)
+            elif dim == P and decided[Q]:
+                rows[position] = max(rows[position], first_row[P] + state.row[stage, Q] - first_row[Q] - 1)
         row = next_row(
-            rows[position] + 1, first_row[dim] + number[dim], position, free, used, layout, limits, option_counts,
+            rows[position] + 1, end, position, free, used, layout, limits, option_counts,
             option_skip,
         )  # fmt: skip
         if row < 0:
@@ -1723,7 +1832,7 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
             for kind in range(6):
                 pixel[after, axis, kind] = pixel[position, axis, kind]
         if dim >= P:
-            add_pixels(stage, dim, option_pieces, row, decided, pieces, pixel, after, lay, space)
+            add_pixels(stage, variant, dim, option_pieces, row, decided, pieces, pixel, after, lay, space)
         i = level[0, free[after, 0] if used[after, 0] < limits[0] else 1] if axes > 0 else 0
         j = level[1, free[after, 1] if used[after, 1] < limits[1] else 1] if axes > 1 else 0
         fill_values(values, active, terms, after, floor, i, j, pixel)
@@ -1733,7 +1842,9 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
                 budget *= free[after, axis]
         # partial sums that need not be read back, at most
         if USES[O, dim] == 0:
-            firsts[after] = firsts[position] * option_spread(row, axes, option_counts)
+            firsts[after] = firsts[position] * busy_instances(
+                row, lay.dims[dim], axes, places, option_counts, option_sizes
+            )
         else:
             firsts[after] = firsts[position]
         adders = 0.0
@@ -1746,7 +1857,7 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
         cycles = 0.0
         if not alone and objective != 1:
             iterations = terms[after, T_ITER] * max(floor[after, i, j, T_ITER], remaining[after] / budget)
-            cycles = bound_cycles(stage, values, active, iterations, adders, costs, space, state)
+            cycles = costs.latency[0] + state.compute[stage + 1] + adders + iterations / costs.instances[stage]
             if objective == 0 and cycles > best[1] * (1 + 1e-9):
                 continue
         energy = 0.0 if alone else inner_energy
@@ -1754,6 +1865,12 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
             energy -= unread
         for k in range(len(active)):
             energy += prices_energy[active[k]] * values[active[k]]
+        if not alone and objective != 1:
+            if objective == 2 and energy * cycles > best[0] * best[1] * (1 + 1e-9):
+                continue
+            cycles = bound_cycles(stage, values, active, iterations, adders, costs, space, state)
+            if objective == 0 and cycles > best[1] * (1 + 1e-9):
+                continue
         if stage < stages - 1 and places > 0:
             for operand in range(3):
                 if freed[operand] > 0 and stops(
@@ -1788,7 +1905,7 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
         elif alone:
             best[0] = energy
         else:
-            close_stage(stage, values, lay, skeleton, costs, space, state)
+            close_stage(stage, values, lay, costs, space, state)
             state.compute[stage] += adders
             if stage == stages - 1:
                 state.energy[stage] -= costs.first[0] * firsts[count]
@@ -1800,15 +1917,13 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
 
 
 @nb.njit(cache=True)
-def close_stage(stage, values, lay, skeleton, costs, space, state):
+def close_stage(stage, values, lay, costs, space, state):
     """Write down what a stage has decided: sizes, what it covers, and what it costs at least."""
     options = space.options
-    first, end = skeleton.stage_start[stage], skeleton.stage_start[stage + 1]
     for dim in range(8):
         if lay.dims[dim] == 1:
             state.cover[stage, dim] = 1
             state.iterations[stage, dim] = 1
-            state.inner[dim, first - 1 : end - 1] = 1
             continue
         row = state.row[stage, dim]
         state.cover[stage, dim] = options.covers[row]
@@ -1839,7 +1954,7 @@ def close_stage(stage, values, lay, skeleton, costs, space, state):
 @nb.njit(cache=True)
 def same_options(dim, stage, lay, skeleton, machine, space, state, work):
     """List the options that the chosen one stands for; see ``Work.option``."""
-    layout = space.layouts[stage]
+    layout = space.layouts[state.variant[stage]]
     size = lay.dims[dim]
     row = state.row[stage, dim]
     axes, places = layout[6, 0], layout[6, 1]
@@ -1964,12 +2079,13 @@ def chains_of(dim, lay, skeleton, machine, space, state, work):
     members = work.members[dim]
     stages = len(skeleton.stage_start) - 1
     steps = len(skeleton.kind)
+    now, then = work.chains[0], work.chains[1]
     # the options themselves
     cover = 1
     for stage in range(stages - 1, -1, -1):
         row = state.row[stage, dim]
         cover = write_steps(stage, space.options.counts[row], space.options.sizes[row], cover, size, members[0],
-                            space.layouts[stage], skeleton)  # fmt: skip
+                            space.layouts[state.variant[stage]], skeleton)  # fmt: skip
         before = skeleton.stage_start[stage] - 1
         members[0, before] = cover
     work.number[dim] = 1
@@ -1990,13 +2106,12 @@ def chains_of(dim, lay, skeleton, machine, space, state, work):
             return True
     # all others, from the innermost stage out; a partial chain keeps what it covers at its end
     n = 1
-    now = np.ones((len(members), steps + 1), dtype=np.int64)
-    then = np.ones((len(members), steps + 1), dtype=np.int64)
+    now[0] = 1
     sizes = np.ones(MAX_PLACES, dtype=np.int64)
     first_sizes = np.ones(MAX_PLACES, dtype=np.int64)
     for stage in range(stages - 1, -1, -1):
         same_options(dim, stage, lay, skeleton, machine, space, state, work)
-        layout = space.layouts[stage]
+        layout = space.layouts[state.variant[stage]]
         places, last = layout[6, 1], layout[6, 2] == 1
         own_place, pixel_place = place_roles(dim, layout)
         m = 0
@@ -2057,12 +2172,20 @@ def chains_of(dim, lay, skeleton, machine, space, state, work):
 def known_factors(dim, n, size, steps, skeleton, machine, work):
     """Write the factors of a chain, from the memory of earlier ones if it is there."""
     chain = work.members[dim, n]
+    places = work.memory_chains.shape[1]
     place = 0
     for step in range(steps):
-        place = (place * 31 + chain[step]) % work.memory_chains.shape[1]
-    same = True
-    for step in range(steps):
-        same = same and work.memory_chains[dim, place, step] == chain[step]
+        place = (place * 31 + chain[step]) % places
+    while True:
+        same = True
+        for step in range(steps):
+            same = same and work.memory_chains[dim, place, step] == chain[step]
+        taken = False
+        for other in range(n if not same else 0):
+            taken = taken or work.origin[dim, other] == place
+        if not taken:
+            break
+        place = (place + 1) % places
     if not same:
         dim_factors(dim, size, chain, skeleton, machine, work.memory_factors[dim, place], work.flags, work.keyed,
                     work.sizes, work.times)  # fmt: skip
@@ -2194,6 +2317,13 @@ def no_worse(dim, one, other, size, steps, alone, skeleton, work):
 def evaluate_chain(lay, skeleton, machine, space, state, work, objective):
     """Evaluate all mappings that the chosen options stand for, and keep the best."""
     for dim in range(7, -1, -1):  # filters before outputs: gaps between windows depend on them
+        same = dim < P or dim >= R or not work.renewed[dim + 2]
+        for stage in range(len(skeleton.stage_start) - 1):
+            same = same and work.rows[dim, stage] == state.row[stage, dim]
+            work.rows[dim, stage] = state.row[stage, dim]
+        work.renewed[dim] = not same
+        if same:
+            continue
         if lay.dims[dim] == 1:
             work.members[dim, 0] = 1
             work.number[dim] = 1
@@ -2227,17 +2357,17 @@ def evaluate_pick(pick, lay, skeleton, machine, state, work, objective):
             work.inner[dim, step] = work.members[dim, pick[dim], step]
         work.picked[dim] = work.origin[dim, pick[dim]]
         iterations *= work.iterations[dim, pick[dim]]
-    if not legal(work.inner, lay, skeleton, machine):
-        return
     for axis in range(2):
         work.picked[8 + axis] = known_pixels(axis, lay, steps, skeleton, machine, work)
     energy, cycles = combine(work.inner, lay.dims, work.memory_factors, work.memory_pixels, work.picked, iterations,
-                             skeleton, machine, work.value, work.reads, work.writes, work.loops)  # fmt: skip
+                             skeleton, machine, work.value, work.reads, work.writes, work.loops, work.limits,
+                             state.best, objective)  # fmt: skip
     state.found[2] += 1
     state.found[1] += EVALUATION_COSTS
-    if not worse(energy, cycles, state.best, objective):
+    if not worse(energy, cycles, state.best, objective) and legal(work.inner, lay, skeleton, machine):
         state.best[0], state.best[1] = energy, cycles
         state.best_inner[:] = work.inner
+        state.best_stays[:] = skeleton.stays
         state.found[0] += 1
 
 
@@ -2300,26 +2430,26 @@ def count_rows(lay, skeleton, machine, layouts, options, numbers):
 
 
 @nb.njit(cache=True)
-def root_bound(stage, lay, skeleton, machine, costs, space, state):
-    """Return the least energy and cycles of any mapping of a skeleton, once the first stage's options are filled."""
-    layout = space.layouts[stage]
-    order = space.order[stage]
+def root_bound(stage, variant, lay, skeleton, machine, costs, space, state):
+    """Return the least energy and cycles of any mapping under a variant of the last stage whose options are filled."""
+    layout = space.layouts[variant]
+    order = space.order[variant]
     count = 0
     while count < 8 and order[count] >= 0:
         count += 1
     pixel = np.ones((1, 2, 6))
     for axis in range(2):
         for kind in range(4):
-            pixel[0, axis, kind] = first_pixels(stage, axis, kind, lay, space)
+            pixel[0, axis, kind] = first_pixels(variant, axis, kind, lay, space)
     i, j = 0, 0
     if layout[6, 0] > 0:
-        i = space.level[stage, 0, machine.axis_size[skeleton.ident[layout[0, 0]]]]
+        i = space.level[variant, 0, machine.axis_size[skeleton.ident[layout[0, 0]]]]
     if layout[6, 0] > 1:
-        j = space.level[stage, 1, machine.axis_size[skeleton.ident[layout[0, 1]]]]
+        j = space.level[variant, 1, machine.axis_size[skeleton.ident[layout[0, 1]]]]
     values = np.ones(TERMS)
     active = active_terms(stage, costs)
-    fill_values(values, active, np.ones((1, TERMS)), 0, space.floor[stage], i, j, pixel)
-    energy = state.energy[stage + 1] + space.outer_energy[stage] + costs.energy_constant[0]
+    fill_values(values, active, np.ones((1, TERMS)), 0, space.floor[variant], i, j, pixel)
+    energy = state.energy[stage + 1] + space.outer_energy[variant] + costs.energy_constant[0]
     for term in active:
         energy += costs.energy[stage, term] * values[term]
     reduced, instances = 1.0, 1.0
@@ -2328,7 +2458,7 @@ def root_bound(stage, lay, skeleton, machine, costs, space, state):
     for axis in range(layout[6, 0]):
         instances *= machine.axis_size[skeleton.ident[layout[0, axis]]]
     energy -= costs.first[0] * min(reduced, instances)
-    iterations = space.floor[stage, 0, i, j, T_ITER]
+    iterations = space.floor[variant, 0, i, j, T_ITER]
     return energy, bound_cycles(stage, values, active, iterations, 0.0, costs, space, state)
 
 

@@ -6,13 +6,16 @@ on the size of one dim and its window, so that they are kept from layer to layer
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from accelsim.dims import Operand
 from accelsim.mapping.search_arrays import Costs, LayerArrays, MachineArrays, Options, Skeleton, Space, State, Work
+from accelsim.mapping.skeletons import Frame
 
 PLACES_REMEMBERED = 251
 """How many chains of sizes, and pairs of them, have their factors remembered; a prime, since it divides a hash."""
@@ -20,8 +23,8 @@ PLACES_REMEMBERED = 251
 MEMBERS_MORE = 64
 """How many chains more than the largest dim one choice of options may stand for."""
 
-Shape = tuple[int, int, int, int]
-"""Stages, steps, transfers and zones of a skeleton: what its workspace depends on."""
+Shape = tuple[int, int, int, int, int]
+"""Stages, variants, steps, transfers and zones of a skeleton: what its workspace depends on."""
 
 
 @dataclass(frozen=True)
@@ -83,74 +86,118 @@ class Task:
         kernels: ModuleType,
         lay: LayerArrays,
         mach: MachineArrays,
-        skeleton: Skeleton,
+        frame: Frame,
         layouts: np.ndarray,
         pixels: list[np.ndarray],
+        gaps: Callable[[int, int], np.ndarray],
         given: LastStage,
         shared: dict[Shape, tuple[State, Work]],
     ) -> None:
-        self.kernels, self.lay, self.mach, self.skeleton = kernels, lay, mach, skeleton
+        self.kernels, self.lay, self.mach, self.skeleton = kernels, lay, mach, frame.skeleton
         self.layouts, self.pixels, self.given = layouts, pixels, given
-        self.stages = len(layouts)
+        self.gap_pixels = gaps
+        self.choices = frame.choices
+        self.stages = len(frame.choices)
+        self.variants = np.concatenate([[0], np.cumsum([len(choice) for choice in frame.choices])]).astype(np.int64)
+        self.stage_of = np.repeat(np.arange(self.stages), [len(choice) for choice in frame.choices])
         self.least = np.array([own[1:, 1:].min() for own in pixels])
-        shape = (self.stages, len(skeleton.kind), len(skeleton.operand), int((skeleton.kind == 0).sum()))
+        skeleton = self.skeleton
+        zones = int((skeleton.kind == 0).sum())
+        shape = (self.stages, len(layouts), len(skeleton.kind), len(skeleton.operand), zones)
         if shape not in shared:
-            shared[shape] = (_state(kernels, mach, *shape[:2]), _work(kernels, lay, mach, *shape))
+            state = _state(kernels, mach, self.stages, len(layouts), len(skeleton.kind))
+            shared[shape] = (state, _work(kernels, lay, mach, self.stages, *shape[2:]))
         self.state, self.work = shared[shape]
         self._prepare()
 
     def _prepare(self) -> None:
         kernels, lay, mach, skeleton = self.kernels, self.lay, self.mach, self.skeleton
-        stages = self.stages
-        ports, terms = 3 * len(mach.words), kernels.TERMS
+        stages, last, every = self.stages, int(self.variants[-2]), len(self.layouts)
+        terms = kernels.TERMS
         self.costs = _costs(mach, stages, terms)
         kernels.fill_costs(lay, skeleton, mach, self.costs)
-        last = self.given(self.layouts[-1], skeleton, stages - 1)
-        numbers = np.zeros((stages, 8), dtype=np.int64)
-        if stages > 1:
-            kernels.count_rows(lay, skeleton, mach, self.layouts[:-1], _options(0, terms), numbers)
-        numbers[-1] = last.number
+        given = [self.given(layout, skeleton, stages - 1) for layout in self.layouts[last:]]
+        numbers = np.zeros((every, 8), dtype=np.int64)
+        if last:
+            kernels.count_rows(lay, skeleton, mach, self.layouts[:last], _options(0, terms), numbers)
+        numbers[last:] = [rows.number for rows in given]
         starts = np.concatenate([[0], np.cumsum(numbers.ravel())])[:-1].reshape(numbers.shape)
-        order = np.full((stages, 8), -1, dtype=np.int64)
-        for stage in range(stages):
-            dims = self._order(stage, numbers[stage])
-            order[stage, : len(dims)] = dims
+        order = np.full((every, 8), -1, dtype=np.int64)
+        for variant in range(every):
+            dims = self._order(variant, numbers[variant])
+            order[variant, : len(dims)] = dims
         level, levels = _levels(self.layouts, skeleton, mach)
         options = _options(int(numbers.sum()), terms)
-        offset = int(starts[-1, 0])
-        options.counts[offset:], options.sizes[offset:] = last.counts, last.sizes
-        options.covers[offset:], options.iterations[offset:] = last.covers, last.iterations
+        for rows, start in zip(given, starts[last:, 0], strict=True):
+            part = slice(start, start + len(rows.covers))
+            options.counts[part], options.sizes[part] = rows.counts, rows.sizes
+            options.covers[part], options.iterations[part] = rows.covers, rows.iterations
+        numbers[:last] = 0
         self.space = Space(
+            variants=self.variants,
+            stays=np.array([int(operand) for choice in self.choices for operand, _ in choice], dtype=np.int64),
+            once=np.array([once for choice in self.choices for _, once in choice], dtype=np.int64),
+            root=np.zeros((every, 2)),
             options=options,
             start=starts.astype(np.int64),
-            number=np.concatenate([np.zeros((stages - 1, 8), dtype=np.int64), numbers[-1:]]),
+            number=numbers,
             order=order,
-            floor=np.ones((stages, 9, levels, levels, terms)),
+            floor=np.ones((every, 9, levels, levels, terms)),
             level=level,
             pixels=_padded(self.pixels),
-            largest=np.ones((stages, 8, 6), dtype=np.int64),
-            outer_energy=np.zeros(stages),
-            outer_ports=np.zeros((stages, ports)),
+            largest=np.ones((every, 8, 6), dtype=np.int64),
+            outer_energy=np.zeros(every),
+            outer_ports=np.zeros((stages, 3 * len(mach.words))),
             layouts=self.layouts,
+            gaps=self._gaps(),
+            mirrored=np.array([_mirrored(lay, mach, skeleton, self.choices)], dtype=np.int64),
         )
-        state = self.state
-        state.known[:] = 0
-        values = np.ones(terms)
+        self.state.known[:] = 0
+        for stage in range(1, stages):
+            self._bound_outside(stage)
+        self.reset()
+        for variant in range(last, every):
+            kernels.fill_last(variant, lay, skeleton, mach, self.space)
+            self.space.root[variant] = kernels.root_bound(
+                stages - 1, variant, lay, skeleton, mach, self.costs, self.space, self.state
+            )
+
+    def _bound_outside(self, stage: int) -> None:
+        """Bound what the stages outside one take: their energy alone, by the stage's variant, and their words."""
+        kernels, space, state = self.kernels, self.space, self.state
+        first, end = self.variants[stage], self.variants[stage + 1]
+        for variant in range(first, end):
+            least = np.inf
+            for outer in range(self.variants[stage - 1], first):
+                state.variant[stage - 1], state.variant[stage] = outer, variant
+                state.cover[:] = 1
+                state.iterations[:] = self.lay.dims
+                state.best[:] = np.inf
+                state.found[3] = 0
+                state.found[4] = np.iinfo(np.int64).max
+                kernels.search(
+                    stage - 1, self.lay, self.skeleton, self.mach, self.costs, space, state, self.work, 1, True
+                )
+                least = min(least, space.outer_energy[outer] + state.best[0])
+            space.outer_energy[variant] = least
+        values = np.ones(kernels.TERMS)
         values[kernels.T_ITER] = 0
         for term in (kernels.T_SRC, kernels.T_TGT, kernels.T_MAC_SRC, kernels.T_MAC_TGT):
             values[term + kernels.I] = self.least.prod()
-        for stage in range(1, stages):
-            state.cover[:] = 1
-            state.iterations[:] = lay.dims
-            state.best[:] = np.inf
-            state.found[3] = 0
-            state.found[4] = np.iinfo(np.int64).max
-            kernels.search(stage - 1, lay, skeleton, mach, self.costs, self.space, state, self.work, 1, True)
-            self.space.outer_energy[stage] = self.space.outer_energy[stage - 1] + state.best[0]
-            self.space.outer_ports[stage] = self.space.outer_ports[stage - 1] + self.costs.ports[stage - 1] @ values
-        self.reset()
-        kernels.fill_last(lay, skeleton, mach, self.space)
-        self.bound = kernels.root_bound(stages - 1, lay, skeleton, mach, self.costs, self.space, state)
+        space.outer_ports[stage] = space.outer_ports[stage - 1] + self.costs.ports[stage - 1] @ values
+
+    def _gaps(self) -> np.ndarray:
+        """Return ``Space.gaps``: places outside a stage, and outside the inputs' place within it, can cut."""
+        kernels, lay = self.kernels, self.lay
+        table = np.zeros((self.stages, 2, int(lay.dims[4:6].max()) + 1), dtype=np.int64)
+        places = 0
+        for stage, layout in enumerate(self.layouts[self.variants[:-1]]):
+            cuts = places + max(0, int(layout[3, kernels.I]))
+            for axis in range(2):
+                words = self.gap_pixels(axis, cuts)
+                table[stage, axis, : len(words)] = words
+            places += int(layout[6, 1])
+        return table
 
     def reset(self) -> None:
         """Forget what an earlier search has chosen and found."""
@@ -165,24 +212,35 @@ class Task:
         state.visited[:] = 0
         self.work.memory_chains[:] = 0
         self.work.memory_pairs[:] = 0
+        self.work.rows[:] = -1
 
     def root(self, objective: int) -> float:
         """Return what the objective is at least."""
-        energy, cycles = self.bound
-        return float((cycles, energy, energy * cycles)[objective])
+        roots = self.space.root[self.variants[-2] :]
+        return float(min((cycles, energy, energy * cycles)[objective] for energy, cycles in roots))
 
-    def _order(self, stage: int, numbers: np.ndarray) -> list[int]:
+    def _order(self, variant: int, numbers: np.ndarray) -> list[int]:
         """Return the dims in the order in which a stage decides them.
 
         What decides much of the energy comes first; what saves the free operand's transfers, last.
         """
         kernels = self.kernels
+        stage = self.stage_of[variant]
         weight = np.zeros(4)
         weight[:3] = self.costs.energy[stage, kernels.T_SRC : kernels.T_SRC + 3]
         weight[kernels.I] *= self.least.prod()
-        weight[:3][self.layouts[stage, 4, :3] == 1] = -1.0
+        weight[:3][self.layouts[variant, 4, :3] == 1] = -1.0
         dims = [d for d in range(8) if self.lay.dims[d] > 1]
         return sorted(dims, key=lambda d: (-weight[kernels.FREE_OF[d]], numbers[d]))
+
+
+def _mirrored(
+    lay: LayerArrays, mach: MachineArrays, skeleton: Skeleton, choices: tuple[tuple[tuple[Operand, int], ...], ...]
+) -> bool:
+    """Return whether P and Q, and R and S, can change places in every mapping at no cost."""
+    alike = all(lay.dims[a] == lay.dims[a + 1] for a in (4, 6)) and bool((lay.window[0] == lay.window[1]).all())
+    masks = [*mach.axis_dims, *skeleton.once, *(once for choice in choices for _, once in choice)]
+    return alike and all((int(mask) >> a) & 1 == (int(mask) >> (a + 1)) & 1 for mask in masks for a in (4, 6))
 
 
 def _rows(table: Options) -> tuple[np.ndarray, ...]:
@@ -221,11 +279,11 @@ def _levels(layouts: np.ndarray, skeleton: Skeleton, mach: MachineArrays) -> tup
     largest = int(max(mach.axis_size, default=1))
     level = np.zeros((len(layouts), 2, largest + 1), dtype=np.int64)
     levels = 1
-    for stage, layout in enumerate(layouts):
+    for variant, layout in enumerate(layouts):
         for axis in range(min(2, int(layout[6, 0]))):
             size = int(mach.axis_size[skeleton.ident[layout[0, axis]]])
             values = sorted({size // i for i in range(1, size + 1)})
-            level[stage, axis, : size + 1] = np.searchsorted(values, np.arange(size + 1), side="right") - 1
+            level[variant, axis, : size + 1] = np.searchsorted(values, np.arange(size + 1), side="right") - 1
             levels = max(levels, len(values))
     return np.maximum(level, 0), levels
 
@@ -243,7 +301,7 @@ def _work(
 ) -> Work:
     quantities = int(kernels.quantities(len(mach.link_energy)))
     most = int(lay.dims.max()) + MEMBERS_MORE
-    places = PLACES_REMEMBERED
+    places = max(PLACES_REMEMBERED, most + 1)
     work = Work(
         members=np.ones((8, most, steps), dtype=np.int64),
         number=np.ones(8, dtype=np.int64),
@@ -256,6 +314,10 @@ def _work(
         memory_pixels=np.empty((2, places, transfers, quantities)),
         picked=np.zeros(10, dtype=np.int64),
         loops=np.zeros((steps, 3), dtype=np.bool_),
+        limits=np.zeros(transfers, dtype=np.int64),
+        chains=np.ones((2, most, steps + 1), dtype=np.int64),
+        rows=np.full((8, stages), -1, dtype=np.int64),
+        renewed=np.ones(8, dtype=np.bool_),
         windows=np.empty((2, most, transfers, quantities)),
         option=np.ones((stages, 64, 7), dtype=np.int64),
         options=np.zeros(stages, dtype=np.int64),
@@ -276,20 +338,21 @@ def _work(
     return work
 
 
-def _state(kernels: ModuleType, mach: MachineArrays, stages: int, steps: int) -> State:
+def _state(kernels: ModuleType, mach: MachineArrays, stages: int, variants: int, steps: int) -> State:
     ports, terms = 3 * len(mach.words), kernels.TERMS
     return State(
         row=np.zeros((stages, 8), dtype=np.int64),
         cover=np.ones((stages + 1, 8), dtype=np.int64),
         iterations=np.ones((stages + 1, 8), dtype=np.int64),
-        inner=np.ones((8, steps), dtype=np.int64),
+        variant=np.zeros(stages, dtype=np.int64),
         energy=np.zeros(stages + 1),
         ports=np.zeros((stages + 1, ports)),
         compute=np.zeros(stages + 1),
         freed=np.zeros((stages + 1, 3)),
         best=np.array([np.inf, np.inf]),
         best_inner=np.ones((8, steps), dtype=np.int64),
-        known=np.zeros((stages, 8, 2), dtype=np.int64),
+        best_stays=np.zeros(steps, dtype=np.int64),
+        known=np.zeros((variants, 8, 2), dtype=np.int64),
         position=np.zeros(stages, dtype=np.int64),
         rows=np.full((stages, 9), -1, dtype=np.int64),
         terms=np.ones((stages, 9, terms)),

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -71,9 +72,22 @@ def lower_machine(machine: Machine, constraint: LoopConstraint) -> MachineArrays
     )
 
 
-def skeletons(machine: Machine, constraint: LoopConstraint, *, uneven: bool) -> list[Skeleton]:
+class Frame(NamedTuple):
+    """A skeleton, and what it leaves open.
+
+    Attributes:
+        skeleton: The skeleton, with one choice for every zone.
+        choices: By stage, the choices of the zone just outside it: the operand that stays, and the mask of dims that
+            may have no loop there.
+    """
+
+    skeleton: Skeleton
+    choices: tuple[tuple[tuple[Operand, int], ...], ...]
+
+
+def frames(machine: Machine, constraint: LoopConstraint, *, uneven: bool) -> list[Frame]:
     """Return skeletons that cover all mappings of a machine under a dataflow."""
-    found: list[Skeleton] = []
+    found: list[Frame] = []
     for groups in placings(machine, uneven=uneven):
         found += _with_orders(machine, constraint, groups, uneven=uneven)
     return found
@@ -113,7 +127,7 @@ def _placings(
 
 def _with_orders(
     machine: Machine, constraint: LoopConstraint, groups: tuple[tuple[frozenset[Operand], ...], ...], *, uneven: bool
-) -> Iterator[Skeleton]:
+) -> Iterator[Frame]:
     """Yield the skeletons of one placing: which operand stays in each memory's last zone, and in the MAC."""
     used = [index for index, places in enumerate(groups) if places]
     choices = []
@@ -131,9 +145,15 @@ def _with_orders(
             free = list(Operand)
         choices.append(_stays(free, constraint.stationary.get(machine.stores[index].name)))
     on_change = any(s.register_read is RegisterRead.ON_CHANGE for s in _mac_sources(machine.stores, groups).values())
-    for stays in itertools.product(*choices):
+    *outside, innermost = choices
+    for final in innermost:
         for fixed in (0, 1) if on_change else (0,):
-            yield _skeleton(machine, groups, dict(zip(used, stays, strict=True)), fixed)
+            stays = dict(zip(used, [*(choice[0] for choice in outside), final], strict=True))
+            skeleton = _skeleton(machine, groups, stays, fixed)
+            by_stage = [tuple(choice) for choice in outside]
+            if len(skeleton.stage_start) - 1 > len(outside):  # axes alone follow the last memory
+                by_stage.append((final,))
+            yield Frame(skeleton, tuple(by_stage))
 
 
 def _stays(free: list[Operand], forced: Operand | None) -> list[tuple[Operand, int]]:
