@@ -178,6 +178,7 @@ class Space(NamedTuple):
         layouts: int64[variants, 8, 4].
         gaps: int64[stages, 2, outputs + 1], pixels along an image axis at least, by the size of pieces, where windows
             of one tap leave gaps; else 0.
+        every: bool[8], all dims.
         mirrored: int64[1], whether both image axes are alike, so that their sizes can change places.
     """
 
@@ -197,6 +198,7 @@ class Space(NamedTuple):
     outer_ports: np.ndarray
     layouts: np.ndarray
     gaps: np.ndarray
+    every: np.ndarray
     mirrored: np.ndarray
 
 
@@ -212,6 +214,12 @@ class State(NamedTuple):
         ports: float64[stages + 1, 3 x memories], the same for port cycles.
         compute: float64[stages + 1], the same for waiting.
         freed: float64[stages + 1, 3], energy of every operand's transfers into a stage, at least.
+        freed_ports: float64[stages + 1, 3, 3 x memories], port cycles of the same.
+        pending: float64[stages + 1, 3], energy of transfers into stages inside whose tile no loop has changed yet.
+        pending_ports: float64[stages + 1, 3, 3 x memories], port cycles of the same.
+        stopped: bool[stages, 3], whether a loop of a stage changes those, as far as it is decided.
+        covered: int64[stages, 8], what a stage and those inside cover of the decided dims.
+        extra: float64[stages, 3 x memories], port cycles since tiles that stay are brought again.
         best: float64[2], energy and cycles of the best mapping; what must be beaten.
         best_inner: int64[8, steps], its sizes.
         best_stays: int64[steps], its operands that stay.
@@ -242,6 +250,12 @@ class State(NamedTuple):
     ports: np.ndarray
     compute: np.ndarray
     freed: np.ndarray
+    freed_ports: np.ndarray
+    pending: np.ndarray
+    pending_ports: np.ndarray
+    stopped: np.ndarray
+    covered: np.ndarray
+    extra: np.ndarray
     best: np.ndarray
     best_inner: np.ndarray
     best_stays: np.ndarray

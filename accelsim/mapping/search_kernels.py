@@ -1544,7 +1544,7 @@ def shared_bound(energy, terms, at, pixel, left, budget, room, memory, spans, va
 
 
 @nb.njit(cache=True)
-def bound_cycles(stage, values, active, iterations, adders, costs, space, state):
+def bound_cycles(stage, values, active, iterations, adders, extra, costs, space, state):
     """Return the least cycles of any mapping with what is chosen so far."""
     waiting = state.compute[stage + 1] + adders
     for k in range(len(active)):
@@ -1553,6 +1553,7 @@ def bound_cycles(stage, values, active, iterations, adders, costs, space, state)
     busy = 0.0
     for port in costs.limited:
         cycles = state.ports[stage + 1, port] + costs.ports_constant[port] + space.outer_ports[stage, port]
+        cycles += extra[port]
         for k in range(len(active)):
             cycles += costs.ports[stage, port, active[k]] * values[active[k]]
         busy = max(busy, cycles)
@@ -1672,19 +1673,15 @@ def begin(stage, count, lay, skeleton, machine, space, state):
 
 
 @nb.njit(cache=True)
-def free_inside(stage, alone, lay, skeleton, machine, costs, space, state, freed, passes):
+def free_inside(stage, lay, skeleton, machine, costs, space, state, freed, passes):
     """Write what the operand costs, at least, that the next stage takes to stay while this stage's last loops run.
 
-    Its tile stays only while these loops run: tiles of this stage multiply its transfers. ``passes`` is how many words
-    of it one pass over the array can cover at most.
+    Nothing is known of the stages inside. ``passes`` is how many words of it one pass over the array can cover at most.
     """
     inside = space.layouts[state.variant[stage + 1]]
     for operand in range(3):
         freed[operand] = 0.0
         if inside[2, operand] < 0 or inside[4, operand] != 1:
-            continue
-        if not alone:
-            freed[operand] = state.freed[stage + 1, operand]
             continue
         freed[operand] = costs.energy[stage + 1, T_SRC + operand] + costs.energy[stage + 1, T_TGT + operand]
         if operand == I:
@@ -1697,32 +1694,90 @@ def free_inside(stage, alone, lay, skeleton, machine, costs, space, state, freed
 
 
 @nb.njit(cache=True)
-def stops(operand, alone, most, sizes, place, decided, least, lay):
-    """Return whether a loop inside a stage's last place changes the operand's tile, so that loops outside count."""
-    if not alone:
-        for dim in range(8):
-            if USES[operand, dim] and decided[dim] and sizes[place, dim] > least[dim]:
-                return True
-        return False
+def again_alone(operand, most, sizes, place, decided, lay):
+    """Return how often a tile is brought that stays while a stage's last loops run, at least, less one.
+
+    Its tile in the next stage has ``most`` words; if that of this stage has more, a loop inside changes it.
+    """
     words = 1.0
     for dim in range(8):
         if USES[operand, dim] and not (operand == I and dim >= P):
             words *= sizes[place, dim]
-    if operand == I:
-        for axis in range(2):
-            words *= max(sizes[place, P + axis], sizes[place, R + axis])
-        return False
-    return words > most
-
-
-@nb.njit(cache=True)
-def outer_pieces(operand, sizes, place, decided, lay):
-    """Return how many tiles a stage's last place cuts the decided dims into that do not change the operand."""
+    if operand == I or words <= most:
+        return 0.0
     pieces = 1.0
     for dim in range(8):
         if FREE_OF[dim] == operand and decided[dim]:
-            pieces *= ceil_div(lay.dims[dim], sizes[place, dim])
+            pieces *= lay.dims[dim] // sizes[place, dim]
+    return pieces - 1.0
+
+
+@nb.njit(cache=True)
+def moves(operand, sizes, than, decided):
+    """Return whether a loop over a decided dim, from sizes down to others, changes an operand's tile."""
+    for dim in range(8):
+        if USES[operand, dim] and decided[dim] and sizes[dim] > than[dim]:
+            return True
+    return False
+
+
+@nb.njit(cache=True)
+def multiples(operand, sizes, decided, passes, lay):
+    """Return in how many pieces of given sizes, along dims that do not change an operand, whole passes are run."""
+    pieces = 1.0
+    for dim in range(8):
+        if FREE_OF[dim] == operand and decided[dim]:
+            size = sizes[dim]
+            pieces *= max(1, lay.dims[dim] // size + (lay.dims[dim] % size >= passes[dim]))
     return pieces
+
+
+@nb.njit(cache=True)
+def charge_stays(stage, lay, costs, space, state, extra):
+    """Return what it costs that tiles which stay while a zone's last loops run are brought again for those outside.
+
+    The transfers into a stage take the tile of one operand to stay while the innermost loops just outside run, that is,
+    to be brought once for all of these. It is brought again for every iteration of the loops outside those by which it
+    is changed: loops in the same zone, or further out. ``extra`` becomes the port cycles.
+    """
+    for port in costs.limited:
+        extra[port] = 0.0
+    inside = space.layouts[state.variant[stage + 1]]
+    stays = space.stays[state.variant[stage + 1]]
+    places = space.layouts[state.variant[stage]][6, 1]
+    first, last = state.sizes[stage, 0], state.sizes[stage, places - 1]
+    least, decided = state.cover[stage + 1], state.decided[stage]
+    energy = 0.0
+    for operand in range(3):
+        here = inside[2, operand] >= 0 and inside[4, operand] == 1
+        freed = state.freed[stage + 1, operand] if here else 0.0
+        pending = state.pending[stage + 1, operand]
+        state.stopped[stage, operand] = True
+        if freed + pending <= 0.0:
+            continue
+        pieces, pieces_pending = 1.0, 1.0
+        if moves(operand, last, least, decided):
+            pieces = multiples(operand, last, decided, least, lay)
+            pieces_pending = pieces
+            if stays != operand:
+                pieces_pending = multiples(operand, least, space.every, least, lay)
+        elif places > 1 and moves(operand, first, last, decided):
+            pieces = multiples(operand, first, decided, least, lay)
+            pieces_pending = pieces
+        else:
+            state.stopped[stage, operand] = False
+            if stage > 0 or space.stays[state.variant[0]] == operand:
+                continue
+            if moves(operand, lay.dims, state.covered[0], decided):
+                pieces = multiples(operand, state.covered[0], decided, least, lay)
+                pieces_pending = pieces
+        energy += freed * (pieces - 1.0) + pending * (pieces_pending - 1.0)
+        if pieces + pieces_pending > 2.0:
+            for port in costs.limited:
+                if here:
+                    extra[port] += state.freed_ports[stage + 1, operand, port] * (pieces - 1.0)
+                extra[port] += state.pending_ports[stage + 1, operand, port] * (pieces_pending - 1.0)
+    return energy
 
 
 @nb.njit(cache=True)
@@ -1772,8 +1827,10 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
     if fresh:
         begin(stage, count, lay, skeleton, machine, space, state)
     freed, passes = np.zeros(3), np.ones(3)
-    if stage < stages - 1 and places > 0:
-        free_inside(stage, alone, lay, skeleton, machine, costs, space, state, freed, passes)
+    if alone and places > 0:
+        free_inside(stage, lay, skeleton, machine, costs, space, state, freed, passes)
+    extra = state.extra[stage]
+    charged = 0.0
     inner_energy = state.energy[stage + 1] + space.outer_energy[variant] + costs.energy_constant[0]
     best = state.best
     nodes = 0
@@ -1814,6 +1871,7 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
             continue
         rows[position] = row
         decided[dim] = True
+        state.covered[stage, dim] = space.options.covers[row]
         if places > 0:
             for place in range(places):
                 sizes[place, dim] = option_sizes[row, place]
@@ -1863,20 +1921,21 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
         energy = 0.0 if alone else inner_energy
         if stage == stages - 1:
             energy -= unread
+        elif not alone:
+            charged = charge_stays(stage, lay, costs, space, state, extra)
+            energy += charged
+        elif places > 0:
+            for operand in range(3):
+                if freed[operand] > 0:
+                    energy += freed[operand] * again_alone(operand, passes[operand], sizes, places - 1, decided, lay)
         for k in range(len(active)):
             energy += prices_energy[active[k]] * values[active[k]]
         if not alone and objective != 1:
             if objective == 2 and energy * cycles > best[0] * best[1] * (1 + 1e-9):
                 continue
-            cycles = bound_cycles(stage, values, active, iterations, adders, costs, space, state)
+            cycles = bound_cycles(stage, values, active, iterations, adders, extra, costs, space, state)
             if objective == 0 and cycles > best[1] * (1 + 1e-9):
                 continue
-        if stage < stages - 1 and places > 0:
-            for operand in range(3):
-                if freed[operand] > 0 and stops(
-                    operand, alone, passes[operand], sizes, places - 1, decided, least, lay
-                ):
-                    energy += freed[operand] * (outer_pieces(operand, sizes, places - 1, decided, lay) - 1)
         if alone:
             if energy >= best[0]:
                 continue
@@ -1895,7 +1954,7 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
         else:
             if objective == 1 and energy >= best[0] * (1 - 1e-9):
                 iterations = terms[after, T_ITER] * max(floor[after, i, j, T_ITER], remaining[after] / budget)
-                cycles = bound_cycles(stage, values, active, iterations, adders, costs, space, state)
+                cycles = bound_cycles(stage, values, active, iterations, adders, extra, costs, space, state)
             if worse(energy, cycles, best, objective):
                 continue
         state.row[stage, dim] = row
@@ -1907,6 +1966,8 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
         else:
             close_stage(stage, values, lay, costs, space, state)
             state.compute[stage] += adders
+            if stage < stages - 1:
+                carry_stays(stage, charged, extra, costs, space, state)
             if stage == stages - 1:
                 state.energy[stage] -= costs.first[0] * firsts[count]
             state.position[stage] = position
@@ -1936,6 +1997,7 @@ def close_stage(stage, values, lay, costs, space, state):
             compute += costs.compute[stage, term] * values[term]
     state.energy[stage], state.compute[stage] = energy, compute
     for operand in range(3):
+        state.pending[stage, operand] = 0.0
         state.freed[stage, operand] = 0.0
         for term in (T_SRC + operand, T_TGT + operand):
             state.freed[stage, operand] += costs.energy[stage, term] * values[term]
@@ -1944,6 +2006,32 @@ def close_stage(stage, values, lay, costs, space, state):
         for term in range(T_ITER):
             cycles += costs.ports[stage, port, term] * values[term]
         state.ports[stage, port] = cycles
+        for operand in range(3):
+            state.pending_ports[stage, operand, port] = 0.0
+            src, tgt = T_SRC + operand, T_TGT + operand
+            state.freed_ports[stage, operand, port] = (
+                costs.ports[stage, port, src] * values[src] + costs.ports[stage, port, tgt] * values[tgt]
+            )
+
+
+@nb.njit(cache=True)
+def carry_stays(stage, charged, extra, costs, space, state):
+    """Add to a closed stage what ``charge_stays`` has found; what no loop has changed yet waits for the next stage."""
+    inside = space.layouts[state.variant[stage + 1]]
+    state.energy[stage] += charged
+    for port in costs.limited:
+        state.ports[stage, port] += extra[port]
+    for operand in range(3):
+        if state.stopped[stage, operand]:
+            continue
+        here = inside[2, operand] >= 0 and inside[4, operand] == 1
+        state.pending[stage, operand] = state.pending[stage + 1, operand]
+        if here:
+            state.pending[stage, operand] += state.freed[stage + 1, operand]
+        for port in costs.limited:
+            state.pending_ports[stage, operand, port] = state.pending_ports[stage + 1, operand, port]
+            if here:
+                state.pending_ports[stage, operand, port] += state.freed_ports[stage + 1, operand, port]
 
 
 # Part 3: from options to mappings. An option stands for all that it is no worse than: tile sizes that give the same
@@ -2459,7 +2547,7 @@ def root_bound(stage, variant, lay, skeleton, machine, costs, space, state):
         instances *= machine.axis_size[skeleton.ident[layout[0, axis]]]
     energy -= costs.first[0] * min(reduced, instances)
     iterations = space.floor[variant, 0, i, j, T_ITER]
-    return energy, bound_cycles(stage, values, active, iterations, 0.0, costs, space, state)
+    return energy, bound_cycles(stage, values, active, iterations, 0.0, state.extra[stage], costs, space, state)
 
 
 @nb.njit(cache=True)
