@@ -109,7 +109,11 @@ def search(
     gaps = functools.cache(lambda axis, cuts: kernels.gap_pixels(lay.dims, lay.window, axis, cuts))
     given = LastStage(kernels, lay, mach, _remembered(_options, machine, constraint, _table))
     shared: dict[Any, Any] = {}
-    tasks = [Task(kernels, lay, mach, frame, layouts, pixels, gaps, given, shared) for frame, layouts in known_frames]
+    known_alone: dict[Any, float] = {}
+    tasks = [
+        Task(kernels, lay, mach, frame, layouts, pixels, gaps, given, shared, known_alone)
+        for frame, layouts in known_frames
+    ]
     tasks.sort(key=lambda task: task.root(number))
     hunt = _Hunt(kernels, tasks, number, most_bounds)
     share = FIRST_STEP
@@ -174,7 +178,7 @@ class _Hunt:
             state.found[4] = quota if anything else max(0, self.most - self.bounded)
             self.kernels.search(
                 task.stages - 1, task.lay, task.skeleton, task.mach, task.costs, task.space, state, task.work,
-                self.objective, False,
+                self.objective, 0,
             )  # fmt: skip
             self.evaluated += int(state.found[2])
             self.bounded += int(state.found[1])

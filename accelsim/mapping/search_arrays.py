@@ -219,7 +219,12 @@ class State(NamedTuple):
         pending_ports: float64[stages + 1, 3, 3 x memories], port cycles of the same.
         stopped: bool[stages, 3], whether a loop of a stage changes those, as far as it is decided.
         covered: int64[stages, 8], what a stage and those inside cover of the decided dims.
-        extra: float64[stages, 3 x memories], port cycles since tiles that stay are brought again.
+        extra: float64[stages, 3 x memories], port cycles of what is charged beside the terms.
+        open: float64[stages + 1, 3], energy at the source of the transfers that enter a stage, or pass it by, at least.
+        open_ports: float64[stages + 1, 3, 3 x memories], port cycles of the same.
+        passing: float64[stages, 3], how many times more they cost for the instances of the stage's axes.
+        together: float64[stages, 9, 3], how many instances so far share a word of an operand that passes by.
+        apart: float64[stages, 9, 3], how many more can, for the undecided dims.
         best: float64[2], energy and cycles of the best mapping; what must be beaten.
         best_inner: int64[8, steps], its sizes.
         best_stays: int64[steps], its operands that stay.
@@ -256,6 +261,11 @@ class State(NamedTuple):
     stopped: np.ndarray
     covered: np.ndarray
     extra: np.ndarray
+    open: np.ndarray
+    open_ports: np.ndarray
+    passing: np.ndarray
+    together: np.ndarray
+    apart: np.ndarray
     best: np.ndarray
     best_inner: np.ndarray
     best_stays: np.ndarray

@@ -555,6 +555,9 @@ at only if a dim is at most this large."""
 EVALUATION_COSTS = 5
 """How many bounds an exact evaluation takes the time of, about; the limit of a search counts both."""
 
+ALONE, WITH_STAYS = 1, 2
+"""How a stage is looked at alone."""
+
 MOST_GAPS = 128
 """Up to how many outputs along an axis gaps between windows are counted in bounds."""
 
@@ -1589,8 +1592,8 @@ def search(first_stage, lay, skeleton, machine, costs, space, state, work, objec
         state: What is chosen, modified in place.
         work: Arrays for exact counts, modified in place.
         objective: 0 cycles, 1 energy, 2 their product; the other quantity decides between equals.
-        alone: Whether only the first stage's energy is looked at, to bound it from below, under the variants that are
-            set; ``state.best[0]`` becomes the bound.
+        alone: If not 0, only the first stage's energy is looked at, to bound it from below, under the variants that
+            are set; ``state.best[0]`` becomes the bound. ``WITH_STAYS`` looks at what stays in the next stage too.
     """
     stage = first_stage
     fresh = True
@@ -1639,6 +1642,12 @@ def first_pixels(variant, axis, kind, lay, space):
 
 
 @nb.njit(cache=True)
+def passes_by(operand, dim, taps):
+    """Return whether instances along a dim may share words of an operand; of inputs, overlapping windows may."""
+    return FREE_OF[dim] == operand or (operand == I and dim >= P and taps > 1)
+
+
+@nb.njit(cache=True)
 def begin(stage, count, lay, skeleton, machine, space, state):
     """Prepare a stage in which nothing is decided."""
     variant = state.variant[stage]
@@ -1667,6 +1676,15 @@ def begin(stage, count, lay, skeleton, machine, space, state):
         if FREE_OF[dim] >= 0:
             state.left[stage, position, FREE_OF[dim]] *= lay.dims[dim] / state.cover[stage + 1, dim]
         state.remaining[stage, position] = state.remaining[stage, position + 1] * state.iterations[stage + 1, dim]
+    taps = lay.dims[R] * lay.dims[S]
+    for operand in range(3):
+        state.together[stage, 0, operand] = 1.0
+        state.apart[stage, count, operand] = 1.0
+        for position in range(count - 1, -1, -1):
+            dim = order[position]
+            state.apart[stage, position, operand] = state.apart[stage, position + 1, operand]
+            if passes_by(operand, dim, taps):
+                state.apart[stage, position, operand] *= ceil_div(lay.dims[dim], state.cover[stage + 1, dim])
     state.position[stage] = 0
     if count > 0:
         state.rows[stage, 0] = space.start[variant, order[0]] - 1
@@ -1781,6 +1799,40 @@ def charge_stays(stage, lay, costs, space, state, extra):
 
 
 @nb.njit(cache=True)
+def charge_passing(stage, after, row, dim, budget, lay, skeleton, machine, costs, space, state, extra):
+    """Return what words cost that pass a stage by on their way further in, beyond what the stages inside assume.
+
+    These assume that all instances of the axes share them. They do only along dims that do not change the operand.
+    ``extra`` takes the port cycles.
+    """
+    layout = space.layouts[state.variant[stage]]
+    taps = lay.dims[R] * lay.dims[S]
+    energy = 0.0
+    for operand in range(3):
+        state.passing[stage, operand] = 1.0
+        if layout[2, operand] >= 0 or state.open[stage + 1, operand] <= 0.0:
+            continue
+        shared, most = 1.0, 1.0
+        for axis in range(layout[6, 0]):
+            step = layout[0, axis]
+            number = skeleton.ident[step]
+            if operand == O or (machine.axis_shares[number] >> operand) & 1:
+                most *= machine.axis_size[number]
+                if passes_by(operand, dim, taps):
+                    shared *= space.options.counts[row, axis]
+        shared *= state.together[stage, after - 1, operand]
+        state.together[stage, after, operand] = shared
+        ratio = most / (shared * min(budget, state.apart[stage, after, operand]))
+        if ratio <= 1.0:
+            continue
+        state.passing[stage, operand] = ratio
+        energy += state.open[stage + 1, operand] * (ratio - 1.0)
+        for port in costs.limited:
+            extra[port] += state.open_ports[stage + 1, operand, port] * (ratio - 1.0)
+    return energy
+
+
+@nb.njit(cache=True)
 def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective, alone):
     """Choose options of a stage, dim by dim; the arguments are those of ``search``.
 
@@ -1827,7 +1879,7 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
     if fresh:
         begin(stage, count, lay, skeleton, machine, space, state)
     freed, passes = np.zeros(3), np.ones(3)
-    if alone and places > 0:
+    if alone == WITH_STAYS and places > 0:
         free_inside(stage, lay, skeleton, machine, costs, space, state, freed, passes)
     extra = state.extra[stage]
     charged = 0.0
@@ -1923,6 +1975,9 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
             energy -= unread
         elif not alone:
             charged = charge_stays(stage, lay, costs, space, state, extra)
+            charged += charge_passing(
+                stage, after, row, dim, budget, lay, skeleton, machine, costs, space, state, extra
+            )
             energy += charged
         elif places > 0:
             for operand in range(3):
@@ -1996,6 +2051,20 @@ def close_stage(stage, values, lay, costs, space, state):
         if term < T_PASS:
             compute += costs.compute[stage, term] * values[term]
     state.energy[stage], state.compute[stage] = energy, compute
+    layout = space.layouts[state.variant[stage]]
+    last = layout[6, 2] == 1
+    for operand in range(3):
+        kept = layout[2, operand] >= 0
+        term = (T_SRC if kept else T_MAC_SRC) + operand
+        if kept or last:
+            state.open[stage, operand] = costs.energy[stage, term] * values[term]
+        else:
+            state.open[stage, operand] = state.open[stage + 1, operand]
+        for port in costs.limited:
+            if kept or last:
+                state.open_ports[stage, operand, port] = costs.ports[stage, port, term] * values[term]
+            else:
+                state.open_ports[stage, operand, port] = state.open_ports[stage + 1, operand, port]
     for operand in range(3):
         state.pending[stage, operand] = 0.0
         state.freed[stage, operand] = 0.0
@@ -2016,12 +2085,16 @@ def close_stage(stage, values, lay, costs, space, state):
 
 @nb.njit(cache=True)
 def carry_stays(stage, charged, extra, costs, space, state):
-    """Add to a closed stage what ``charge_stays`` has found; what no loop has changed yet waits for the next stage."""
+    """Add to a closed stage what was charged to it; what no loop has changed yet waits for the next stage."""
     inside = space.layouts[state.variant[stage + 1]]
     state.energy[stage] += charged
     for port in costs.limited:
         state.ports[stage, port] += extra[port]
     for operand in range(3):
+        if space.layouts[state.variant[stage]][2, operand] < 0:
+            state.open[stage, operand] *= state.passing[stage, operand]
+            for port in costs.limited:
+                state.open_ports[stage, operand, port] *= state.passing[stage, operand]
         if state.stopped[stage, operand]:
             continue
         here = inside[2, operand] >= 0 and inside[4, operand] == 1

@@ -20,6 +20,9 @@ from accelsim.mapping.skeletons import Frame
 PLACES_REMEMBERED = 251
 """How many chains of sizes, and pairs of them, have their factors remembered; a prime, since it divides a hash."""
 
+MOST_BOUNDS_ALONE = 10_000
+"""After how many bounds a search that only bounds a stage from below ends without an answer."""
+
 MEMBERS_MORE = 64
 """How many chains more than the largest dim one choice of options may stand for."""
 
@@ -92,7 +95,9 @@ class Task:
         gaps: Callable[[int, int], np.ndarray],
         given: LastStage,
         shared: dict[Shape, tuple[State, Work]],
+        known_alone: dict[Any, float],
     ) -> None:
+        self.known_alone = known_alone
         self.kernels, self.lay, self.mach, self.skeleton = kernels, lay, mach, frame.skeleton
         self.layouts, self.pixels, self.given = layouts, pixels, given
         self.gap_pixels = gaps
@@ -165,27 +170,53 @@ class Task:
 
     def _bound_outside(self, stage: int) -> None:
         """Bound what the stages outside one take: their energy alone, by the stage's variant, and their words."""
-        kernels, space, state = self.kernels, self.space, self.state
+        kernels, space = self.kernels, self.space
         first, end = self.variants[stage], self.variants[stage + 1]
         for variant in range(first, end):
             least = np.inf
             for outer in range(self.variants[stage - 1], first):
-                state.variant[stage - 1], state.variant[stage] = outer, variant
-                state.cover[:] = 1
-                state.iterations[:] = self.lay.dims
-                state.best[:] = np.inf
-                state.found[3] = 0
-                state.found[4] = np.iinfo(np.int64).max
-                kernels.search(
-                    stage - 1, self.lay, self.skeleton, self.mach, self.costs, space, state, self.work, 1, True
-                )
-                least = min(least, space.outer_energy[outer] + state.best[0])
+                least = min(least, space.outer_energy[outer] + self._alone(stage, outer, variant))
             space.outer_energy[variant] = least
         values = np.ones(kernels.TERMS)
         values[kernels.T_ITER] = 0
         for term in (kernels.T_SRC, kernels.T_TGT, kernels.T_MAC_SRC, kernels.T_MAC_TGT):
             values[term + kernels.I] = self.least.prod()
         space.outer_ports[stage] = space.outer_ports[stage - 1] + self.costs.ports[stage - 1] @ values
+
+    def _alone(self, stage: int, outer: int, variant: int) -> float:
+        """Return the least energy of a variant of the stage outside another one's variant, looked at alone."""
+        kernels, space, state = self.kernels, self.space, self.state
+        state.variant[stage - 1], state.variant[stage] = outer, variant
+        freed, passes = np.zeros(3), np.ones(3)
+        kernels.free_inside(stage - 1, self.lay, self.skeleton, self.mach, self.costs, space, state, freed, passes)
+        layout = self.layouts[outer].copy()  # told from others' by memories, axes, and what is moved, not by numbers
+        layout[:2] = np.where(layout[:2] >= 0, self.skeleton.ident[layout[:2]], -1)
+        layout[[2, 5]] = layout[[2, 5]] >= 0
+        key = (
+            layout.tobytes(),
+            self.costs.energy[stage - 1].tobytes(),
+            freed.tobytes(),
+            passes[freed > 0].tobytes(),
+        )
+        if key not in self.known_alone:
+            least, _ = self._least(stage, kernels.ALONE, np.iinfo(np.int64).max)
+            if freed.any():
+                more, whole = self._least(stage, kernels.WITH_STAYS, MOST_BOUNDS_ALONE)
+                least = more if whole else least
+            self.known_alone[key] = least
+        return self.known_alone[key]
+
+    def _least(self, stage: int, alone: int, most: int) -> tuple[float, bool]:
+        """Return the least energy of the stage outside another one, and whether ``most`` bounds were enough."""
+        state = self.state
+        state.cover[:] = 1
+        state.iterations[:] = self.lay.dims
+        state.best[:] = np.inf
+        state.found[1], state.found[3], state.found[4] = 0, 0, most
+        self.kernels.search(
+            stage - 1, self.lay, self.skeleton, self.mach, self.costs, self.space, state, self.work, 1, alone
+        )
+        return float(state.best[0]), not state.found[3]
 
     def _gaps(self) -> np.ndarray:
         """Return ``Space.gaps``: places outside a stage, and outside the inputs' place within it, can cut."""
@@ -356,6 +387,11 @@ def _state(kernels: ModuleType, mach: MachineArrays, stages: int, variants: int,
         stopped=np.ones((stages, 3), dtype=np.bool_),
         covered=np.ones((stages, 8), dtype=np.int64),
         extra=np.zeros((stages, ports)),
+        open=np.zeros((stages + 1, 3)),
+        open_ports=np.zeros((stages + 1, 3, ports)),
+        passing=np.ones((stages, 3)),
+        together=np.ones((stages, 9, 3)),
+        apart=np.ones((stages, 9, 3)),
         best=np.array([np.inf, np.inf]),
         best_inner=np.ones((8, steps), dtype=np.int64),
         best_stays=np.zeros(steps, dtype=np.int64),
