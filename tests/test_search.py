@@ -1,6 +1,6 @@
 """Is the mapper's answer the best of all mappings?
 
-``ACCELSIM_TEST_EXAMPLES`` sets how many cases each property draws (done-when 1 asks for 2,000 in all); every run of the
+``ACCELSIM_TEST_EXAMPLES`` sets how many cases each property draws (2,000 in all are a thorough check); every run of the
 larger draw is a new one.
 """
 

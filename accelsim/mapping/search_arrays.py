@@ -178,6 +178,10 @@ class Space(NamedTuple):
         layouts: int64[variants, 8, 4].
         gaps: int64[stages, 2, outputs + 1], pixels along an image axis at least, by the size of pieces, where windows
             of one tap leave gaps; else 0.
+        remembered: bool[variants, 8, largest dim + 1], by tile size, whether terms are remembered (of stages of one
+            place and no axes).
+        remembered_terms: float64[variants, 8, largest dim + 1, terms].
+        remembered_pieces: int64[variants, 8, largest dim + 1, 6].
         every: bool[8], all dims.
         mirrored: int64[1], whether both image axes are alike, so that their sizes can change places.
     """
@@ -198,6 +202,9 @@ class Space(NamedTuple):
     outer_ports: np.ndarray
     layouts: np.ndarray
     gaps: np.ndarray
+    remembered: np.ndarray
+    remembered_terms: np.ndarray
+    remembered_pieces: np.ndarray
     every: np.ndarray
     mirrored: np.ndarray
 
@@ -220,6 +227,7 @@ class State(NamedTuple):
         stopped: bool[stages, 3], whether a loop of a stage changes those, as far as it is decided.
         covered: int64[stages, 8], what a stage and those inside cover of the decided dims.
         extra: float64[stages, 3 x memories], port cycles of what is charged beside the terms.
+        base: float64[stages, 3 x memories], port cycles that are sure from the stages inside and outside.
         open: float64[stages + 1, 3], energy at the source of the transfers that enter a stage, or pass it by, at least.
         open_ports: float64[stages + 1, 3, 3 x memories], port cycles of the same.
         passing: float64[stages, 3], how many times more they cost for the instances of the stage's axes.
@@ -261,6 +269,7 @@ class State(NamedTuple):
     stopped: np.ndarray
     covered: np.ndarray
     extra: np.ndarray
+    base: np.ndarray
     open: np.ndarray
     open_ports: np.ndarray
     passing: np.ndarray

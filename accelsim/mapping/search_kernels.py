@@ -72,19 +72,18 @@ def quantities(fanouts):
 
 
 @nb.njit(cache=True)
-def seen_from(quantity, transfer, skeleton, machine):
+def seen_from(quantity, source, target, kind, ident, axis_fanout, link_energy):
     """Return (step from which axes are seen from outside, or -1 if the quantity does not exist; busiest; one visit)."""
-    source, target = skeleton.source[transfer], skeleton.target[transfer]
     if quantity < LINK:
         inside = quantity == TGT or quantity == TGT_BUSY or quantity == TILE_TGT
         return (target if inside else source), quantity >= SRC_BUSY, quantity >= TILE_SRC
     fanout = (quantity - LINK) // 2
-    if machine.link_energy[fanout] == 0.0:
+    if link_energy[fanout] == 0.0:
         return -1, False, False
     first = -1
     last = -1
     for step in range(source, target):
-        if skeleton.kind[step] == 1 and machine.axis_fanout[skeleton.ident[step]] == fanout:
+        if kind[step] == 1 and axis_fanout[ident[step]] == fanout:
             last = step
             if first < 0:
                 first = step
@@ -94,13 +93,11 @@ def seen_from(quantity, transfer, skeleton, machine):
 
 
 @nb.njit(cache=True)
-def set_flags(flags, keyed, used, limit, shared_from, busiest, once, transfer, skeleton, machine):
+def set_flags(flags, keyed, used, limit, shared_from, busiest, once, target, operand, kind, ident, axis_shares):
     """Set which cuts outside the target count for a dim, and which part windows that would else be one."""
-    target = skeleton.target[transfer]
-    operand = skeleton.operand[transfer]
     zone = 0
     for step in range(target):
-        if skeleton.kind[step] == 0:
+        if kind[step] == 0:
             flags[step] = not once and (used or zone < limit)
             keyed[step] = flags[step]
             zone += 1
@@ -108,7 +105,7 @@ def set_flags(flags, keyed, used, limit, shared_from, busiest, once, transfer, s
             flags[step] = not busiest
             keyed[step] = True
         else:
-            shared = operand == O or (machine.axis_shares[skeleton.ident[step]] >> operand) & 1 == 1
+            shared = operand == O or (axis_shares[ident[step]] >> operand) & 1 == 1
             flags[step] = used or not shared
             keyed[step] = flags[step] and not (operand != O and shared)
     return zone
@@ -131,19 +128,23 @@ def dim_factors(dim, size, inner, skeleton, machine, out, flags, keyed, sizes, t
         sizes: int64[steps + 2], workspace.
         times: float64[steps + 2], workspace.
     """
+    kind, ident, axis_shares = skeleton.kind, skeleton.ident, machine.axis_shares
+    axis_fanout, link_energy = machine.axis_fanout, machine.link_energy
     for transfer in range(len(skeleton.operand)):
-        operand = skeleton.operand[transfer]
+        operand, source, target = skeleton.operand[transfer], skeleton.source[transfer], skeleton.target[transfer]
         used = USES[operand, dim] == 1
         window = operand == I and dim >= P
         for quantity in range(out.shape[1]):
-            shared_from, busiest, once = seen_from(quantity, transfer, skeleton, machine)
+            shared_from, busiest, once = seen_from(quantity, source, target, kind, ident, axis_fanout, link_energy)
             if shared_from < 0 or window:
                 out[transfer, quantity, :] = 1.0
                 continue
             limit = 0
             while True:
-                zones = set_flags(flags, keyed, used, limit, shared_from, busiest, once, transfer, skeleton, machine)
-                count, total = count_and_sum(size, inner, flags, skeleton.target[transfer], sizes, times)
+                zones = set_flags(
+                    flags, keyed, used, limit, shared_from, busiest, once, target, operand, kind, ident, axis_shares
+                )
+                count, total = count_and_sum(size, inner, flags, target, sizes, times)
                 if used or once:
                     out[transfer, quantity, :] = total if used else count
                     break
@@ -288,10 +289,16 @@ def window_factors(axis, dims, inner, window, skeleton, machine, out, flags, key
             out[transfer, quantity] = 1.0
             if skeleton.operand[transfer] != I:
                 continue
-            shared_from, busiest, once = seen_from(quantity, transfer, skeleton, machine)
+            source, target = skeleton.source[transfer], skeleton.target[transfer]
+            shared_from, busiest, once = seen_from(
+                quantity, source, target, skeleton.kind, skeleton.ident, machine.axis_fanout, machine.link_energy
+            )
             if shared_from < 0:
                 continue
-            set_flags(flags, keyed, True, 0, shared_from, busiest, once, transfer, skeleton, machine)
+            set_flags(
+                flags, keyed, True, 0, shared_from, busiest, once, target, I, skeleton.kind, skeleton.ident,
+                machine.axis_shares,
+            )  # fmt: skip
             out[transfer, quantity] = window_words(
                 dims[P + axis],
                 dims[R + axis],
@@ -316,23 +323,22 @@ def dim_iterations(size, inner, skeleton, flags, sizes, times):
 
 
 @nb.njit(cache=True)
-def counted_zones(transfer, loops, skeleton):
+def counted_zones(operand, target, per_mac, loops, kind, stays):
     """Return how many zones count, from the outermost in, for dims that the operand does not depend on.
 
     ``loops`` is bool[steps, 3]: whether a zone has a loop over a dim that the operand depends on.
     """
     zones = 0
-    for step in range(skeleton.target[transfer]):
-        zones += skeleton.kind[step] == 0
-    if skeleton.per_mac[transfer]:
+    for step in range(target):
+        zones += kind[step] == 0
+    if per_mac:
         return zones
-    operand = skeleton.operand[transfer]
-    for step in range(skeleton.target[transfer] - 1, -1, -1):
-        if skeleton.kind[step] == 1:
+    for step in range(target - 1, -1, -1):
+        if kind[step] == 1:
             continue
         zones -= 1
         if loops[step, operand]:
-            return zones if skeleton.stays[step] == operand else zones + 1
+            return zones if stays[step] == operand else zones + 1
     return 0
 
 
@@ -511,12 +517,18 @@ def spent(dims, factors, pixels, picked, skeleton, machine, value, loops, limits
         target = -1 if at_mac else skeleton.ident[skeleton.target[transfer]]
         width = machine.width[operand]
         up = operand == O
-        limit = counted_zones(transfer, loops, skeleton)
+        limit = counted_zones(
+            operand, skeleton.target[transfer], skeleton.per_mac[transfer], loops, skeleton.kind, skeleton.stays
+        )
         limits[transfer] = limit
         leaves = words_of(transfer, SRC, limit, factors, pixels, picked)
         back = leaves - words_of(transfer, SRC, 0, factors, pixels, picked) if up else 0.0
         for fanout in range(len(machine.link_energy)):
-            if seen_from(LINK + 2 * fanout, transfer, skeleton, machine)[0] >= 0:
+            step, _, _ = seen_from(
+                LINK + 2 * fanout, skeleton.source[transfer], skeleton.target[transfer], skeleton.kind, skeleton.ident,
+                machine.axis_fanout, machine.link_energy,
+            )  # fmt: skip
+            if step >= 0:
                 leaving = words_of(transfer, LINK + 2 * fanout, limit, factors, pixels, picked)
                 entering = words_of(transfer, LINK + 2 * fanout + 1, limit, factors, pixels, picked)
                 links = leaving - entering if machine.forward[fanout] else leaving + back
@@ -560,6 +572,9 @@ ALONE, WITH_STAYS = 1, 2
 
 MOST_GAPS = 128
 """Up to how many outputs along an axis gaps between windows are counted in bounds."""
+
+ROWS_A_BOUND = 1
+"""How many options are written in the time of a bound, about; the limit of a search counts both."""
 
 MAX_AXES = 4
 MAX_PLACES = 3
@@ -1313,11 +1328,23 @@ def fill_rows(variant, dim, lay, skeleton, machine, space):
     following = end
     for kind in range(6):
         space.largest[variant, dim, kind] = 1
+    layout = space.layouts[variant]
+    plain = layout[6, 0] == 0 and layout[6, 1] == 1
     for row in range(end - 1, first - 1, -1):
-        fill_terms(
-            dim, lay.dims[dim], options.counts[row], options.sizes[row], options.iterations[row],
-            space.layouts[variant], skeleton, machine, options.terms[row], options.pieces[row],
-        )  # fmt: skip
+        own = options.sizes[row, 0]
+        if plain and space.remembered[variant, dim, own]:
+            options.terms[row] = space.remembered_terms[variant, dim, own]
+            options.pieces[row] = space.remembered_pieces[variant, dim, own]
+            options.terms[row, T_ITER] = options.iterations[row]
+        else:
+            fill_terms(
+                dim, lay.dims[dim], options.counts[row], options.sizes[row], options.iterations[row], layout,
+                skeleton, machine, options.terms[row], options.pieces[row],
+            )  # fmt: skip
+            if plain:
+                space.remembered[variant, dim, own] = True
+                space.remembered_terms[variant, dim, own] = options.terms[row]
+                space.remembered_pieces[variant, dim, own] = options.pieces[row]
         for kind in range(6):
             space.largest[variant, dim, kind] = max(space.largest[variant, dim, kind], options.pieces[row, kind])
         if row + 1 < end and options.counts[row + 1, 0] != options.counts[row, 0]:
@@ -1343,6 +1370,7 @@ def fill_options(stage, lay, skeleton, machine, space, state):
             space.start[variant, dim], space.options, False,
         )  # fmt: skip
         fill_rows(variant, dim, lay, skeleton, machine, space)
+        state.found[1] += space.number[variant, dim] // ROWS_A_BOUND
     fill_floor(variant, lay, layout, skeleton, machine, space)
 
 
@@ -1434,7 +1462,7 @@ def next_row(row, end, at, free, used, layout, limits, counts, skip):
 
 
 @nb.njit(cache=True)
-def has_room(sizes, decided, room, memory, lay, layout, machine):
+def has_room(sizes, decided, room, dims, window, layout, width, more, most, operand_words):
     """Return whether the tiles fit their memory, undecided dims at their least; write their words into ``room``."""
     total = 0.0
     for operand in range(3):
@@ -1443,29 +1471,29 @@ def has_room(sizes, decided, room, memory, lay, layout, machine):
             continue
         place = layout[3, operand]
         whole = True
-        words = machine.width[operand]
+        words = width[operand]
         for dim in range(8):
             if USES[operand, dim]:
                 if not (operand == I and dim >= P):
                     words *= sizes[place, dim]
-                if decided[dim] and sizes[place, dim] < lay.dims[dim]:
+                if decided[dim] and sizes[place, dim] < dims[dim]:
                     whole = False
         if operand == I:
             for axis in range(2):
-                span = (sizes[place, P + axis] - 1) * lay.window[axis, 0] + 1
-                span += (sizes[place, R + axis] - 1) * lay.window[axis, 1]
-                words *= min(lay.window[axis, 3], span)
+                span = (sizes[place, P + axis] - 1) * window[axis, 0] + 1
+                span += (sizes[place, R + axis] - 1) * window[axis, 1]
+                words *= min(window[axis, 3], span)
         if not whole:
-            words *= machine.room[memory]
+            words *= more
         room[operand] = words
         total += words
-        if words > machine.operand_words[memory, operand]:
+        if words > operand_words[operand]:
             return False
-    return total <= machine.words[memory]
+    return total <= most
 
 
 @nb.njit(cache=True)
-def add_pixels(stage, variant, dim, own, row, decided, pieces, pixel, at, lay, space):
+def add_pixels(dim, own, row, decided, pieces, pixel, at, dims, window, pixels, gaps, largest):
     """Bring the least pixels of an image axis up to date with a decided dim.
 
     ``own[row]`` are the sizes of its pieces by kind; ``pieces`` and ``pixel[at]`` are modified in place.
@@ -1476,18 +1504,18 @@ def add_pixels(stage, variant, dim, own, row, decided, pieces, pixel, at, lay, s
     for kind in range(6):
         size = own[row, kind]
         pieces[kind, dim] = size
-        other = pieces[kind, mate] if together else space.largest[variant, mate, kind]
-        if lay.dims[mate] == 1 or (kind >= 4 and not together):
+        other = pieces[kind, mate] if together else largest[mate, kind]
+        if dims[mate] == 1 or (kind >= 4 and not together):
             other = 1
         outputs = size if dim < R else other
         taps = other if dim < R else size
         if kind >= 4:
-            low, high = clip_span(0, outputs, 0, taps, lay.window[axis])
+            low, high = clip_span(0, outputs, 0, taps, window[axis])
             pixel[at, axis, kind] = high - low
         else:
-            pixel[at, axis, kind] = space.pixels[axis, outputs, taps]
+            pixel[at, axis, kind] = pixels[axis, outputs, taps]
             if kind < 2 and dim < R:
-                pixel[at, axis, kind] = max(pixel[at, axis, kind], space.gaps[stage, axis, own[row, 1]])
+                pixel[at, axis, kind] = max(pixel[at, axis, kind], gaps[axis, own[row, 1]])
 
 
 @nb.njit(cache=True)
@@ -1501,8 +1529,8 @@ def fill_values(values, active, terms, at, floor, i, j, pixel):
 
 
 @nb.njit(cache=True)
-def shared_bound(energy, terms, at, pixel, left, budget, room, memory, spans, values, layout, machine, raised, rests,
-                 prices, grow):  # fmt: skip
+def shared_bound(energy, terms, at, pixel, left, budget, room, spans, values, layout, more, most, operand_words, raised,
+                 rests, prices, grow):  # fmt: skip
     """Return by how much the energy of undecided dims exceeds that of ``values``, since they share instances and room.
 
     What saves one operand's transfers takes instances and room from what saves another's. The product of the factors
@@ -1510,12 +1538,11 @@ def shared_bound(energy, terms, at, pixel, left, budget, room, memory, spans, va
     parts are equal (inequality of the means).
     """
     total = room[0] + room[1] + room[2]
-    more = machine.room[memory]
     for operand in range(3):
         rests[operand] = np.inf
         if layout[2, operand] >= 0 and room[operand] > 0:
-            rests[operand] = machine.operand_words[memory, operand] * more / room[operand]
-            shared = (machine.words[memory] * more - (total - room[operand])) / room[operand]
+            rests[operand] = operand_words[operand] * more / room[operand]
+            shared = (most * more - (total - room[operand])) / room[operand]
             rests[operand] = min(rests[operand], shared)
     gain = 0.0
     for side in range(2):
@@ -1547,20 +1574,33 @@ def shared_bound(energy, terms, at, pixel, left, budget, room, memory, spans, va
 
 
 @nb.njit(cache=True)
-def bound_cycles(stage, values, active, iterations, adders, extra, costs, space, state):
-    """Return the least cycles of any mapping with what is chosen so far."""
-    waiting = state.compute[stage + 1] + adders
-    for k in range(len(active)):
-        waiting += costs.compute[stage, active[k]] * values[active[k]]
-    compute = costs.latency[0] + waiting + iterations / costs.instances[stage]
+def busiest_port(values, active, limited, prices, base, extra):
+    """Return the cycles of the busiest port: what is sure from elsewhere, the terms, what is charged beside them."""
     busy = 0.0
-    for port in costs.limited:
-        cycles = state.ports[stage + 1, port] + costs.ports_constant[port] + space.outer_ports[stage, port]
-        cycles += extra[port]
+    for port in limited:
+        cycles = base[port] + extra[port]
         for k in range(len(active)):
-            cycles += costs.ports[stage, port, active[k]] * values[active[k]]
+            cycles += prices[port, active[k]] * values[active[k]]
         busy = max(busy, cycles)
-    return max(compute, costs.latency[0] + busy)
+    return busy
+
+
+@nb.njit(cache=True)
+def waiting_cycles(values, active, prices):
+    """Return the cycles in which the array waits."""
+    waiting = 0.0
+    for k in range(len(active)):
+        waiting += prices[active[k]] * values[active[k]]
+    return waiting
+
+
+@nb.njit(cache=True)
+def fill_base(stage, costs, space, state):
+    """Write the port cycles that are sure from the stages inside and outside."""
+    for port in costs.limited:
+        state.base[stage, port] = (
+            state.ports[stage + 1, port] + costs.ports_constant[port] + space.outer_ports[stage, port]
+        )
 
 
 @nb.njit(cache=True)
@@ -1740,95 +1780,127 @@ def moves(operand, sizes, than, decided):
 
 
 @nb.njit(cache=True)
-def multiples(operand, sizes, decided, passes, lay):
+def multiples(operand, sizes, decided, passes, dims):
     """Return in how many pieces of given sizes, along dims that do not change an operand, whole passes are run."""
     pieces = 1.0
     for dim in range(8):
         if FREE_OF[dim] == operand and decided[dim]:
             size = sizes[dim]
-            pieces *= max(1, lay.dims[dim] // size + (lay.dims[dim] % size >= passes[dim]))
+            pieces *= max(1, dims[dim] // size + (dims[dim] % size >= passes[dim]))
     return pieces
 
 
 @nb.njit(cache=True)
-def charge_stays(stage, lay, costs, space, state, extra):
+def charge_stays(innermost, inside, stays, outer_stays, first, last, least, decided, covered, dims, freed, pending,
+                 freed_ports, pending_ports, stopped, limited, every, extra):  # fmt: skip
     """Return what it costs that tiles which stay while a zone's last loops run are brought again for those outside.
 
     The transfers into a stage take the tile of one operand to stay while the innermost loops just outside run, that is,
     to be brought once for all of these. It is brought again for every iteration of the loops outside those by which it
-    is changed: loops in the same zone, or further out. ``extra`` becomes the port cycles.
+    is changed: loops in the same zone, or further out.
+
+    Args:
+        innermost: Whether there is no stage outside.
+        inside: Layout of the stage inside.
+        stays: Operand that stays just outside that stage.
+        outer_stays: Operand that stays just outside this stage.
+        first: int64[8], tile sizes at the stage's outermost place.
+        last: int64[8], at its innermost.
+        least: int64[8], what the stages inside cover.
+        decided: bool[8].
+        covered: int64[8], what this stage covers, of the decided dims.
+        dims: int64[8].
+        freed: float64[3], energy of the transfers into the stage inside.
+        pending: float64[3], energy of those further in whose tile no loop has changed yet.
+        freed_ports: float64[3, ports], port cycles of the same.
+        pending_ports: float64[3, ports].
+        stopped: bool[3], whether a loop changes a tile here, modified in place.
+        limited: The ports looked at.
+        every: bool[8], all true.
+        extra: float64[ports], port cycles, modified in place.
     """
-    for port in costs.limited:
+    for port in limited:
         extra[port] = 0.0
-    inside = space.layouts[state.variant[stage + 1]]
-    stays = space.stays[state.variant[stage + 1]]
-    places = space.layouts[state.variant[stage]][6, 1]
-    first, last = state.sizes[stage, 0], state.sizes[stage, places - 1]
-    least, decided = state.cover[stage + 1], state.decided[stage]
     energy = 0.0
     for operand in range(3):
         here = inside[2, operand] >= 0 and inside[4, operand] == 1
-        freed = state.freed[stage + 1, operand] if here else 0.0
-        pending = state.pending[stage + 1, operand]
-        state.stopped[stage, operand] = True
-        if freed + pending <= 0.0:
+        own = freed[operand] if here else 0.0
+        stopped[operand] = True
+        if own + pending[operand] <= 0.0:
             continue
         pieces, pieces_pending = 1.0, 1.0
         if moves(operand, last, least, decided):
-            pieces = multiples(operand, last, decided, least, lay)
+            pieces = multiples(operand, last, decided, least, dims)
             pieces_pending = pieces
-            if stays != operand:
-                pieces_pending = multiples(operand, least, space.every, least, lay)
-        elif places > 1 and moves(operand, first, last, decided):
-            pieces = multiples(operand, first, decided, least, lay)
+            if stays != operand and pending[operand] > 0.0:
+                pieces_pending = multiples(operand, least, every, least, dims)
+        elif moves(operand, first, last, decided):
+            pieces = multiples(operand, first, decided, least, dims)
             pieces_pending = pieces
         else:
-            state.stopped[stage, operand] = False
-            if stage > 0 or space.stays[state.variant[0]] == operand:
+            stopped[operand] = False
+            if not innermost or outer_stays == operand:
                 continue
-            if moves(operand, lay.dims, state.covered[0], decided):
-                pieces = multiples(operand, state.covered[0], decided, least, lay)
+            if moves(operand, dims, covered, decided):
+                pieces = multiples(operand, covered, decided, least, dims)
                 pieces_pending = pieces
-        energy += freed * (pieces - 1.0) + pending * (pieces_pending - 1.0)
-        if pieces + pieces_pending > 2.0:
-            for port in costs.limited:
-                if here:
-                    extra[port] += state.freed_ports[stage + 1, operand, port] * (pieces - 1.0)
-                extra[port] += state.pending_ports[stage + 1, operand, port] * (pieces_pending - 1.0)
+        if pieces + pieces_pending <= 2.0:
+            continue
+        energy += own * (pieces - 1.0) + pending[operand] * (pieces_pending - 1.0)
+        for port in limited:
+            if here:
+                extra[port] += freed_ports[operand, port] * (pieces - 1.0)
+            extra[port] += pending_ports[operand, port] * (pieces_pending - 1.0)
     return energy
 
 
 @nb.njit(cache=True)
-def charge_passing(stage, after, row, dim, budget, lay, skeleton, machine, costs, space, state, extra):
+def charge_passing(after, row, dim, budget, layout, ident, axis_size, axis_shares, counts, entering, entering_ports,
+                   passing, together, apart, limited, taps, extra):  # fmt: skip
     """Return what words cost that pass a stage by on their way further in, beyond what the stages inside assume.
 
     These assume that all instances of the axes share them. They do only along dims that do not change the operand.
-    ``extra`` takes the port cycles.
+
+    Args:
+        after: How many dims are decided.
+        row: The option chosen last.
+        dim: Of this dim.
+        budget: Instances left.
+        layout: Of the stage.
+        ident: Axes by step.
+        axis_size: int64[axes].
+        axis_shares: int64[axes], bit masks of operands.
+        counts: int64[rows, axes], instances of every option.
+        entering: float64[3], energy that is assumed.
+        entering_ports: float64[3, ports], port cycles that are assumed.
+        passing: float64[3], how many times more it is, modified in place.
+        together: float64[9, 3], instances that share a word so far, modified in place.
+        apart: float64[9, 3], how many more can.
+        limited: The ports looked at.
+        taps: Taps of a filter.
+        extra: float64[ports], port cycles, modified in place.
     """
-    layout = space.layouts[state.variant[stage]]
-    taps = lay.dims[R] * lay.dims[S]
     energy = 0.0
     for operand in range(3):
-        state.passing[stage, operand] = 1.0
-        if layout[2, operand] >= 0 or state.open[stage + 1, operand] <= 0.0:
+        passing[operand] = 1.0
+        if layout[2, operand] >= 0 or entering[operand] <= 0.0:
             continue
         shared, most = 1.0, 1.0
         for axis in range(layout[6, 0]):
-            step = layout[0, axis]
-            number = skeleton.ident[step]
-            if operand == O or (machine.axis_shares[number] >> operand) & 1:
-                most *= machine.axis_size[number]
+            number = ident[layout[0, axis]]
+            if operand == O or (axis_shares[number] >> operand) & 1:
+                most *= axis_size[number]
                 if passes_by(operand, dim, taps):
-                    shared *= space.options.counts[row, axis]
-        shared *= state.together[stage, after - 1, operand]
-        state.together[stage, after, operand] = shared
-        ratio = most / (shared * min(budget, state.apart[stage, after, operand]))
+                    shared *= counts[row, axis]
+        shared *= together[after - 1, operand]
+        together[after, operand] = shared
+        ratio = most / (shared * min(budget, apart[after, operand]))
         if ratio <= 1.0:
             continue
-        state.passing[stage, operand] = ratio
-        energy += state.open[stage + 1, operand] * (ratio - 1.0)
-        for port in costs.limited:
-            extra[port] += state.open_ports[stage + 1, operand, port] * (ratio - 1.0)
+        passing[operand] = ratio
+        energy += entering[operand] * (ratio - 1.0)
+        for port in limited:
+            extra[port] += entering_ports[operand, port] * (ratio - 1.0)
     return energy
 
 
@@ -1883,6 +1955,27 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
         free_inside(stage, lay, skeleton, machine, costs, space, state, freed, passes)
     extra = state.extra[stage]
     charged = 0.0
+    limited, latency, taps = costs.limited, costs.latency[0], lay.dims[R] * lay.dims[S]
+    base, port_prices, waiting_prices = state.base[stage], costs.ports[stage], costs.compute[stage]
+    fill_base(stage, costs, space, state)
+    sure = latency + state.compute[stage + 1]
+    instances, first_price = costs.instances[stage], costs.first[0]
+    width, window = machine.width, lay.window
+    more, most, operand_words = machine.room[memory], machine.words[memory], machine.operand_words[memory]
+    pixels, gap_words, largest = space.pixels, space.gaps[stage], space.largest[variant]
+    charges_stays, charges_passing = False, False
+    inside, stays = layout, 0
+    if not alone and stage < stages - 1:
+        inside, stays = space.layouts[state.variant[stage + 1]], space.stays[state.variant[stage + 1]]
+        for operand in range(3):
+            here = inside[2, operand] >= 0 and inside[4, operand] == 1 and state.freed[stage + 1, operand] > 0.0
+            charges_stays = charges_stays or here or state.pending[stage + 1, operand] > 0.0
+            state.stopped[stage, operand] = True
+            state.passing[stage, operand] = 1.0
+            if axes > 0 and layout[2, operand] < 0 and state.open[stage + 1, operand] > 0.0:
+                charges_passing = True
+        for port in limited:
+            extra[port] = 0.0
     inner_energy = state.energy[stage + 1] + space.outer_energy[variant] + costs.energy_constant[0]
     best = state.best
     nodes = 0
@@ -1927,7 +2020,7 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
         if places > 0:
             for place in range(places):
                 sizes[place, dim] = option_sizes[row, place]
-            if not has_room(sizes, decided, room, memory, lay, layout, machine):
+            if not has_room(sizes, decided, room, lay.dims, window, layout, width, more, most, operand_words):
                 continue
         after = position + 1
         nodes += 1
@@ -1942,7 +2035,9 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
             for kind in range(6):
                 pixel[after, axis, kind] = pixel[position, axis, kind]
         if dim >= P:
-            add_pixels(stage, variant, dim, option_pieces, row, decided, pieces, pixel, after, lay, space)
+            add_pixels(
+                dim, option_pieces, row, decided, pieces, pixel, after, lay.dims, window, pixels, gap_words, largest
+            )
         i = level[0, free[after, 0] if used[after, 0] < limits[0] else 1] if axes > 0 else 0
         j = level[1, free[after, 1] if used[after, 1] < limits[1] else 1] if axes > 1 else 0
         fill_values(values, active, terms, after, floor, i, j, pixel)
@@ -1963,21 +2058,34 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
             if USES[O, dim] == 0:
                 reduced[after, axis] *= option_counts[row, axis]
             adders += adder_depth(reduced[after, axis], machine.axis_chain[skeleton.ident[layout[0, axis]]])
-        unread = costs.first[0] * firsts[after] * min(budget, left[after, O])
+        unread = first_price * firsts[after] * min(budget, left[after, O])
         cycles = 0.0
         if not alone and objective != 1:
             iterations = terms[after, T_ITER] * max(floor[after, i, j, T_ITER], remaining[after] / budget)
-            cycles = costs.latency[0] + state.compute[stage + 1] + adders + iterations / costs.instances[stage]
+            cycles = sure + adders + iterations / instances
             if objective == 0 and cycles > best[1] * (1 + 1e-9):
                 continue
         energy = 0.0 if alone else inner_energy
         if stage == stages - 1:
             energy -= unread
         elif not alone:
-            charged = charge_stays(stage, lay, costs, space, state, extra)
-            charged += charge_passing(
-                stage, after, row, dim, budget, lay, skeleton, machine, costs, space, state, extra
-            )
+            charged = 0.0
+            if charges_stays:
+                charged += charge_stays(
+                    stage == 0, inside, stays, space.stays[variant], sizes[0], sizes[places - 1], least, decided,
+                    state.covered[stage], lay.dims, state.freed[stage + 1], state.pending[stage + 1],
+                    state.freed_ports[stage + 1], state.pending_ports[stage + 1], state.stopped[stage], limited,
+                    space.every, extra,
+                )  # fmt: skip
+            elif charges_passing:
+                for port in limited:
+                    extra[port] = 0.0
+            if charges_passing:
+                charged += charge_passing(
+                    after, row, dim, budget, layout, skeleton.ident, machine.axis_size, machine.axis_shares,
+                    option_counts, state.open[stage + 1], state.open_ports[stage + 1], state.passing[stage],
+                    state.together[stage], state.apart[stage], limited, taps, extra,
+                )  # fmt: skip
             energy += charged
         elif places > 0:
             for operand in range(3):
@@ -1988,7 +2096,10 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
         if not alone and objective != 1:
             if objective == 2 and energy * cycles > best[0] * best[1] * (1 + 1e-9):
                 continue
-            cycles = bound_cycles(stage, values, active, iterations, adders, extra, costs, space, state)
+            cycles = max(
+                sure + adders + iterations / instances + waiting_cycles(values, active, waiting_prices),
+                latency + busiest_port(values, active, limited, port_prices, base, extra),
+            )
             if objective == 0 and cycles > best[1] * (1 + 1e-9):
                 continue
         if alone:
@@ -2000,8 +2111,8 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
             continue
         if after < count and places > 0:
             energy += shared_bound(
-                prices_energy, terms, after, pixel, left, budget, room, memory, spans, values, layout, machine, raised,
-                rests, prices, grow,
+                prices_energy, terms, after, pixel, left, budget, room, spans, values, layout, more, most,
+                operand_words, raised, rests, prices, grow,
             )  # fmt: skip
         if alone:
             if energy >= best[0]:
@@ -2009,7 +2120,10 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
         else:
             if objective == 1 and energy >= best[0] * (1 - 1e-9):
                 iterations = terms[after, T_ITER] * max(floor[after, i, j, T_ITER], remaining[after] / budget)
-                cycles = bound_cycles(stage, values, active, iterations, adders, extra, costs, space, state)
+                cycles = max(
+                    sure + adders + iterations / instances + waiting_cycles(values, active, waiting_prices),
+                    latency + busiest_port(values, active, limited, port_prices, base, extra),
+                )
             if worse(energy, cycles, best, objective):
                 continue
         state.row[stage, dim] = row
@@ -2600,7 +2714,7 @@ def root_bound(stage, variant, lay, skeleton, machine, costs, space, state):
         count += 1
     pixel = np.ones((1, 2, 6))
     for axis in range(2):
-        for kind in range(4):
+        for kind in range(6):
             pixel[0, axis, kind] = first_pixels(variant, axis, kind, lay, space)
     i, j = 0, 0
     if layout[6, 0] > 0:
@@ -2620,7 +2734,10 @@ def root_bound(stage, variant, lay, skeleton, machine, costs, space, state):
         instances *= machine.axis_size[skeleton.ident[layout[0, axis]]]
     energy -= costs.first[0] * min(reduced, instances)
     iterations = space.floor[variant, 0, i, j, T_ITER]
-    return energy, bound_cycles(stage, values, active, iterations, 0.0, state.extra[stage], costs, space, state)
+    fill_base(stage, costs, space, state)
+    busy = busiest_port(values, active, costs.limited, costs.ports[stage], state.base[stage], state.extra[stage])
+    waiting = state.compute[stage + 1] + waiting_cycles(values, active, costs.compute[stage])
+    return energy, costs.latency[0] + max(busy, waiting + iterations / costs.instances[stage])
 
 
 @nb.njit(cache=True)

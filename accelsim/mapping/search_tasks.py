@@ -118,7 +118,7 @@ class Task:
     def _prepare(self) -> None:
         kernels, lay, mach, skeleton = self.kernels, self.lay, self.mach, self.skeleton
         stages, last, every = self.stages, int(self.variants[-2]), len(self.layouts)
-        terms = kernels.TERMS
+        terms, largest = kernels.TERMS, int(lay.dims.max())
         self.costs = _costs(mach, stages, terms)
         kernels.fill_costs(lay, skeleton, mach, self.costs)
         given = [self.given(layout, skeleton, stages - 1) for layout in self.layouts[last:]]
@@ -155,6 +155,9 @@ class Task:
             outer_ports=np.zeros((stages, 3 * len(mach.words))),
             layouts=self.layouts,
             gaps=self._gaps(),
+            remembered=np.zeros((every, 8, largest + 1), dtype=np.bool_),
+            remembered_terms=np.empty((every, 8, largest + 1, terms)),
+            remembered_pieces=np.empty((every, 8, largest + 1, 6), dtype=np.int64),
             every=np.ones(8, dtype=np.bool_),
             mirrored=np.array([_mirrored(lay, mach, skeleton, self.choices)], dtype=np.int64),
         )
@@ -340,17 +343,17 @@ def _work(
         origin=np.zeros((8, most), dtype=np.int64),
         iterations=np.ones((8, most)),
         memory_chains=np.zeros((8, places, steps), dtype=np.int64),
-        memory_factors=np.empty((8, places, transfers, quantities, zones + 1)),
+        memory_factors=np.zeros((8, places, transfers, quantities, zones + 1)),
         memory_iterations=np.empty((8, places)),
         memory_pairs=np.zeros((2, places, 2, steps), dtype=np.int64),
-        memory_pixels=np.empty((2, places, transfers, quantities)),
+        memory_pixels=np.zeros((2, places, transfers, quantities)),
         picked=np.zeros(10, dtype=np.int64),
         loops=np.zeros((steps, 3), dtype=np.bool_),
         limits=np.zeros(transfers, dtype=np.int64),
         chains=np.ones((2, most, steps + 1), dtype=np.int64),
         rows=np.full((8, stages), -1, dtype=np.int64),
         renewed=np.ones(8, dtype=np.bool_),
-        windows=np.empty((2, most, transfers, quantities)),
+        windows=np.zeros((2, most, transfers, quantities)),
         option=np.ones((stages, 64, 7), dtype=np.int64),
         options=np.zeros(stages, dtype=np.int64),
         inner=np.ones((8, steps), dtype=np.int64),
@@ -387,6 +390,7 @@ def _state(kernels: ModuleType, mach: MachineArrays, stages: int, variants: int,
         stopped=np.ones((stages, 3), dtype=np.bool_),
         covered=np.ones((stages, 8), dtype=np.int64),
         extra=np.zeros((stages, ports)),
+        base=np.zeros((stages, ports)),
         open=np.zeros((stages + 1, 3)),
         open_ports=np.zeros((stages + 1, 3, ports)),
         passing=np.ones((stages, 3)),
