@@ -39,7 +39,7 @@ STEP_GROWTH_OVER = 2.0
 LOOSEST = 1e6
 """From this share on there is no target."""
 
-MOST_BOUNDS = 5_000_000
+MOST_BOUNDS = 8_000_000
 """After how many bounds a search ends, complete or not, unless told otherwise: some seconds."""
 
 REMEMBERED_MACHINES = 64
