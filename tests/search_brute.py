@@ -121,10 +121,7 @@ def chains(dim, size, steps, constraint):
             choices.append(range(1, (min(step.axis.size, size) if free else 1) + 1))
     found = {}
     choices[0] = [size]
-    for sizes in itertools.product(*choices):
-        tiles = [n for n, step in zip(sizes, steps, strict=True) if step.store is not None]
-        if any(inside > outside for outside, inside in itertools.pairwise(tiles)):
-            continue
+    for sizes in _sequences(choices, [step.store is not None for step in steps], size):
         reach, inner = 1, []
         for n, step in zip(reversed(sizes), reversed(steps), strict=True):
             inner.append(reach)
@@ -141,6 +138,18 @@ def chains(dim, size, steps, constraint):
         if key not in found or sum(counts) < sum(found[key].counts):
             found[key] = Chain(places, counts, tuple(inner), tuple(bounds))
     return list(found.values())
+
+
+def _sequences(choices, nested, most):
+    """Yield one of every choice, in order; those that are nested do not grow, and are at most ``most``."""
+    if not choices:
+        yield ()
+        return
+    for n in choices[0]:
+        if nested[0] and n > most:
+            continue
+        for rest in _sequences(choices[1:], nested[1:], n if nested[0] else most):
+            yield (n, *rest)
 
 
 def orders(loops, stationary):
@@ -367,7 +376,10 @@ class Brute:
         """Return in how many zones, from the outermost in, the loop over a dim that does not change the tile counts."""
         outside = [zone for zone, index in enumerate(self.zones) if index < way.target]
         source = self.steps[way.source].store
-        if way.target == len(self.steps) and source.register_read == "per_mac":
+        read = source.register_read
+        if isinstance(read, dict):
+            read = read.get(way.operand, "per_mac")
+        if way.target == len(self.steps) and read == "per_mac":
             return np.full(self.rows, len(outside))
         counted = np.zeros(self.rows, dtype=np.int64)
         uses = sum(BIT[used] for used in USES[way.operand])

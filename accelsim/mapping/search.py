@@ -19,7 +19,7 @@ import numpy as np
 from accelsim.compilation import announce
 from accelsim.dims import Operand
 from accelsim.errors import NoMappingError
-from accelsim.mapping.hierarchy import ANY, LoopConstraint, Machine, RegisterRead
+from accelsim.mapping.hierarchy import ANY, LoopConstraint, Machine
 from accelsim.mapping.mapping import OBJECTIVES
 from accelsim.mapping.nest import Nest
 from accelsim.mapping.search_arrays import MachineArrays
@@ -142,7 +142,7 @@ def _covered(machine: Machine, *, uneven: bool) -> bool:
     """
     if any(store.slides for store in machine.stores) or any(fanout.words_per_cycle for fanout in machine.fanouts):
         return False
-    stays = any(store.register_read is RegisterRead.ON_CHANGE for store in machine.stores)
+    stays = any(store.stays_at_mac for store in machine.stores)
     passed = any(store.may_bypass or len(store.keeps) < len(Operand) for store in machine.stores)
     return not (stays and passed) and not (uneven and (stays or passed))
 

@@ -34,7 +34,6 @@ class MachineArrays(NamedTuple):
         buffering: int64[memories], 0 single, 1 double, 2 rolling.
         read_energy: float64[memories], per machine word.
         write_energy: float64[memories], per machine word.
-        per_mac: int64[memories], whether MACs fed by the memory read it every time, or only another word.
         axis_size: int64[axes].
         axis_dims: int64[axes], bit mask of dims that may be unrolled.
         axis_most: int64[axes], how many dims may share the axis.
@@ -55,7 +54,6 @@ class MachineArrays(NamedTuple):
     buffering: np.ndarray
     read_energy: np.ndarray
     write_energy: np.ndarray
-    per_mac: np.ndarray
     axis_size: np.ndarray
     axis_dims: np.ndarray
     axis_most: np.ndarray
