@@ -68,6 +68,7 @@ def lower_machine(machine: Machine, constraint: LoopConstraint) -> MachineArrays
         forward=_ints([fanout.forward for fanout in machine.fanouts]),
         mac_energy=_floats([machine.mac_energy]),
         width=_floats([machine.width(operand) for operand in Operand]),
+        by_kind=_ints([0]),
     )
 
 
@@ -218,9 +219,7 @@ def _skeleton(
         source=_ints([t[1] for t in transfers]),
         target=_ints([t[2] for t in transfers]),
         target_stage=_ints([max(stage) if t[2] == steps else stage[t[2]] for t in transfers]),
-        per_mac=_ints(
-            [t[2] == steps and machine.stores[ident[t[1]]].reads_per_mac(Operand(t[0])) for t in transfers]
-        ),
+        per_mac=_ints([t[2] == steps and machine.stores[ident[t[1]]].reads_per_mac(Operand(t[0])) for t in transfers]),
         fixed=_ints([fixed]),
     )
 
