@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from accelsim.alternatives import MappingFront, best_mapping, best_mappings, mapping_front
     from accelsim.explore.runner import explore
     from accelsim.hardware.loader import hardware_names, load_hardware
     from accelsim.hardware.spec import Hardware
@@ -29,15 +30,19 @@ __version__ = "0.1.0"
 _HOMES = {
     "Hardware": "hardware.spec",
     "Layer": "workload.layer",
+    "MappingFront": "alternatives",
     "Network": "workload.network",
     "NetworkBuilder": "workload.network",
     "Result": "result",
+    "best_mapping": "alternatives",
+    "best_mappings": "alternatives",
     "compare": "simulation",
     "from_torch": "workload.pytorch",
     "explore": "explore.runner",
     "hardware_names": "hardware.loader",
     "load_hardware": "hardware.loader",
     "load_network": "workload.loader",
+    "mapping_front": "alternatives",
     "network_names": "workload.loader",
     "simulate": "simulation",
 }
@@ -45,15 +50,19 @@ _HOMES = {
 __all__ = [
     "Hardware",
     "Layer",
+    "MappingFront",
     "Network",
     "NetworkBuilder",
     "Result",
+    "best_mapping",
+    "best_mappings",
     "compare",
     "explore",
     "from_torch",
     "hardware_names",
     "load_hardware",
     "load_network",
+    "mapping_front",
     "network_names",
     "simulate",
 ]

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from accelsim import __version__
 from accelsim.cli_explore import explore_command
@@ -206,10 +207,31 @@ def run(network: str, hardware: str, out: str | None, format_: str, importing: d
     show_default=True,
     help="yaml: what `accelsim run --mapping` takes back.",
 )
-def map_command(network: str, layer: str, hardware: str, plot: str | None, format_: str, **options: Any) -> None:
-    """Show how LAYER of NETWORK runs best: the loop nest, what is kept where, and how full the memories are."""
+@click.option("--top", type=int, help="Show this many mappings instead, each the best of its kind.")
+@click.option("--front", is_flag=True, help="Show those instead that none beats in both cycles and energy.")
+@click.option("--tolerance", type=float, help="Of a front: the share that may be missed (default: 0.01).")
+def map_command(
+    network: str,
+    layer: str,
+    hardware: str,
+    plot: str | None,
+    format_: str,
+    top: int | None,
+    front: bool,
+    tolerance: float | None,
+    **options: Any,
+) -> None:
+    """Show how LAYER of NETWORK runs best: the loop nest, what is kept where, and how full the memories are.
+
+    With --top or --front, a table of several mappings: by cycles, energy and what is unrolled along the array's axes.
+    """
     from accelsim.report.layer_map import map_layer, plot_map  # noqa: PLC0415 - numba is loaded only where it is used
 
+    if top is not None or front:
+        _map_several(network, layer, hardware, plot, format_, top, front, tolerance, options)
+        return
+    if tolerance is not None:
+        raise InputError(f"--tolerance is a front's, got {tolerance:g} without --front")
     found = map_layer(network, layer, hardware, **options)
     if plot is not None:
         plot_map(found, plot)
@@ -219,6 +241,38 @@ def map_command(network: str, layer: str, hardware: str, plot: str | None, forma
         click.echo(json.dumps(found.data(), indent=1, allow_nan=False))
     else:
         click.echo("\n".join(found.lines()))
+
+
+def _map_several(
+    network: str,
+    layer: str,
+    hardware: str,
+    plot: str | None,
+    format_: str,
+    top: int | None,
+    front: bool,
+    tolerance: float | None,
+    options: dict[str, Any],
+) -> None:
+    """Print several mappings of a layer: the best by kind, or the front."""
+    from accelsim.report.layer_maps import map_front, map_top, plot_maps  # noqa: PLC0415 - numba
+
+    if top is not None and front:
+        raise InputError("--top and --front ask for different tables; give one")
+    if format_ == "yaml":
+        raise InputError("--format yaml holds one mapping for every layer; with --top or --front take text or json")
+    if front:
+        objective = options.pop("objective")
+        if click.get_current_context().get_parameter_source("objective") is not ParameterSource.DEFAULT:
+            raise InputError(f"a front is of cycles and energy; leave --objective {objective} out, or take --top")
+        found = map_front(network, layer, hardware, tolerance=0.01 if tolerance is None else tolerance, **options)
+    else:
+        if tolerance is not None:
+            raise InputError(f"--tolerance is a front's, got {tolerance:g} without --front")
+        found = map_top(network, layer, hardware, top=top or 0, **options)
+    if plot is not None:
+        plot_maps(found, plot)
+    click.echo(json.dumps(found.data(), indent=1, allow_nan=False) if format_ == "json" else "\n".join(found.lines()))
 
 
 @app.command("verify", short_help="Run both engines and compare them.")

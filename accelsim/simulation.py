@@ -77,12 +77,11 @@ def simulate(
         InputError: A name or an option is wrong, or a given mapping is none of its layer's.
         NoMappingError: A layer fits the hardware in no way.
     """
-    _check_choice("objective", objective, OBJECTIVES)
+    objective_of(objective)
     _check_choice("engine", engine, ENGINES)
     net = (load_network(network) if isinstance(network, str) else network).with_batch(batch)
     hw = load_hardware(hardware) if isinstance(hardware, str) else hardware
-    space = hw.mapping_space if mapping_space is None else mapping_space
-    _check_choice("mapping space", space, MAPPING_SPACES)
+    space = mapping_space_of(hw, mapping_space)
     run = _Run(hw, dataflow_names(hw, dataflow), objective, uneven=space == "uneven")
     layers = net.array_layers
     if not layers:
@@ -123,10 +122,8 @@ def solve_one(
         InputError: A name or an option is wrong.
         NoMappingError: The layer fits the hardware in no way.
     """
-    _check_choice("objective", objective, OBJECTIVES)
-    space = hardware.mapping_space if mapping_space is None else mapping_space
-    _check_choice("mapping space", space, MAPPING_SPACES)
-    run = _Run(hardware, dataflow_names(hardware, dataflow), objective, uneven=space == "uneven")
+    uneven = mapping_space_of(hardware, mapping_space) == "uneven"
+    run = _Run(hardware, dataflow_names(hardware, dataflow), objective_of(objective), uneven=uneven)
     (result,) = _solve_all([layer], run, None)
     return result
 
@@ -153,6 +150,27 @@ def dataflow_names(hardware: Hardware, dataflow: str) -> tuple[str, ...]:
     if dataflow not in hardware.programs:
         constraint_of(hardware, dataflow)
     return (dataflow,)
+
+
+def objective_of(name: str) -> str:
+    """Return what mappings are chosen for.
+
+    Raises:
+        InputError: It is unknown.
+    """
+    _check_choice("objective", name, OBJECTIVES)
+    return name
+
+
+def mapping_space_of(hardware: Hardware, name: str | None) -> str:
+    """Return the space that mappings are searched in: the hardware's unless another one is named.
+
+    Raises:
+        InputError: It is unknown.
+    """
+    space = hardware.mapping_space if name is None else name
+    _check_choice("mapping space", space, MAPPING_SPACES)
+    return space
 
 
 @dataclass(frozen=True)

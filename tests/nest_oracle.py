@@ -58,7 +58,10 @@ class Oracle:
         ]
         if target == len(self.nest.steps):
             store = self.stores[self.nest.steps[source].store]
-            if store.register_read is RegisterRead.PER_MAC:
+            read = store.register_read
+            if isinstance(read, dict):
+                read = read.get(operand, RegisterRead.PER_MAC)
+            if read is RegisterRead.PER_MAC:
                 return [*loops, None]
         while loops and loops[-1][1] not in USES[operand]:
             loops.pop()

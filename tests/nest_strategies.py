@@ -68,6 +68,15 @@ def axes(draw, name):
 
 
 @st.composite
+def reads(draw, keeps):
+    """When MACs read a memory: for all operands, or by operand."""
+    if draw(st.booleans()):
+        return draw(st.sampled_from(RegisterRead))
+    named = sorted(draw(st.sets(st.sampled_from(sorted(keeps)))))
+    return {operand: draw(st.sampled_from(RegisterRead)) for operand in named}
+
+
+@st.composite
 def machines(draw, most_stores=4, unbounded=False, sliding=False):
     """Two to four memories, with fan-outs anywhere; ``sliding``: windows may slide, networks may have rates."""
     count = draw(st.integers(2, most_stores))
@@ -78,7 +87,7 @@ def machines(draw, most_stores=4, unbounded=False, sliding=False):
             latency_cycles=draw(st.integers(0, 9)),
             read_energy=200.0,
             write_energy=200.0,
-            register_read=draw(st.sampled_from(RegisterRead)),
+            register_read=draw(reads(ALL_OPERANDS)),
         )
     ]
     for level in range(1, count):
@@ -100,7 +109,7 @@ def machines(draw, most_stores=4, unbounded=False, sliding=False):
                 read_energy=draw(energies()),
                 write_energy=draw(energies()),
                 buffering=draw(st.sampled_from(Buffering)),
-                register_read=draw(st.sampled_from(RegisterRead)),
+                register_read=draw(reads(keeps)),
                 slides=sliding and draw(st.booleans()),
             )
         )

@@ -22,7 +22,7 @@ from accelsim.dims import USES, Dim, Operand
 from accelsim.engine import closed_form
 from accelsim.errors import InputError
 from accelsim.mapping.hierarchy import Reduction
-from accelsim.mapping.nest import Nest, Place, Unrolling, check, windows
+from accelsim.mapping.nest import Nest, Place, Unrolling, check, cuts, windows
 from accelsim.workload.layer import Dims
 
 PAIRS = ((Dim.P, Dim.R), (Dim.Q, Dim.S))
@@ -67,6 +67,79 @@ def brute_force(layer, machine, constraint, objective, *, uneven=False, limit=1_
     Raises:
         TooManyError: There are more than ``limit``.
     """
+    best = None
+    found = everything(layer, machine, constraint, uneven=uneven, limit=limit)
+    for arrangement in found:
+        arrangement.verify()
+        best = min(filter(None, (best, arrangement.best(objective))), key=lambda one: rank(one, objective))
+    return best and Best(best.energy, best.cycles, best.nest, sum(arrangement.number for arrangement in found))
+
+
+def brute_kinds(layer, machine, constraint, objective, *, uneven=False, limit=1_000_000):
+    """Return {kind: rank of its best mapping}, of all mappings.
+
+    Raises:
+        TooManyError: There are more than ``limit``.
+    """
+    best = {}
+    for arrangement in everything(layer, machine, constraint, uneven=uneven, limit=limit):
+        energy, cycles = arrangement.costs()
+        masks = np.stack(arrangement.unrolled(), axis=1)
+        for row in np.unique(masks, axis=0):
+            rows = np.flatnonzero((masks == row).all(axis=1))
+            first, second = rank(Best(energy[rows], cycles[rows], None, 0), objective)
+            equal = first <= first.min() * (1 + 1e-12)
+            unrolled = dict(zip(arrangement.axes, row.tolist()[: len(arrangement.axes)], strict=True))
+            kind = kind_of(unrolled, arrangement.kept, machine, constraint)
+            best[kind] = min(best.get(kind, (math.inf, math.inf)), (float(first.min()), float(second[equal].min())))
+    return best
+
+
+def brute_front(layer, machine, constraint, *, uneven=False, limit=1_000_000):
+    """Return (energy, cycles) of the mappings that none beats in both, by growing cycles.
+
+    Raises:
+        TooManyError: There are more than ``limit``.
+    """
+    pairs = [arrangement.costs() for arrangement in everything(layer, machine, constraint, uneven=uneven, limit=limit)]
+    front = []
+    costs = [(float(c), float(e)) for energy, cycles in pairs for e, c in zip(energy, cycles, strict=True)]
+    for cycles, energy in sorted(costs):
+        if not front or energy < front[-1][0]:
+            front.append((energy, cycles))
+    return front
+
+
+def kind_of(unrolled, kept, machine, constraint):
+    """Return what tells mappings apart that are ranked: masks of dims by axis, alike ones in order; what is kept."""
+    groups = {}
+    for fanout in machine.fanouts:
+        for axis in fanout.axes:
+            name = f"{fanout.name}.{axis.name}"
+            dims = axis.allowed & constraint.unroll.get(name, axis.allowed)
+            chain = axis.reduction is Reduction.CHAIN
+            like = (fanout.name, axis.size, dims, axis.most_dims, axis.shares, chain)
+            groups.setdefault(like, []).append(unrolled[name])
+    return tuple(tuple(sorted(masks)) for masks in groups.values()), kept
+
+
+def kind_of_nest(nest, machine, constraint):
+    """Return the kind of a mapping."""
+    unrolled, kept = {}, {}
+    for step, cut in zip(nest.steps, cuts(nest), strict=True):
+        if isinstance(step, Unrolling):
+            unrolled[step.axis] = sum(BIT[dim] for dim in Dim if cut.bounds[dim] > 1)
+        else:
+            kept[step.store] = kept.get(step.store, frozenset()) | step.operands
+    return kind_of(unrolled, frozenset(kept.items()), machine, constraint)
+
+
+def everything(layer, machine, constraint, *, uneven, limit):
+    """Return all mappings, by arrangement of places; those that have none are left out.
+
+    Raises:
+        TooManyError: There are more than ``limit``.
+    """
     found, total = [], 0
     for steps in arrangements(machine, uneven=uneven):
         arrangement = Brute(layer, machine, constraint, steps, limit - total)
@@ -75,11 +148,7 @@ def brute_force(layer, machine, constraint, objective, *, uneven=False, limit=1_
             raise TooManyError
         if arrangement.number:
             found.append(arrangement)
-    best = None
-    for arrangement in found:
-        arrangement.verify()
-        best = min(filter(None, (best, arrangement.best(objective))), key=lambda one: rank(one, objective))
-    return best and Best(best.energy, best.cycles, best.nest, total)
+    return found
 
 
 def rank(found, objective):
@@ -121,10 +190,7 @@ def chains(dim, size, steps, constraint):
             choices.append(range(1, (min(step.axis.size, size) if free else 1) + 1))
     found = {}
     choices[0] = [size]
-    for sizes in itertools.product(*choices):
-        tiles = [n for n, step in zip(sizes, steps, strict=True) if step.store is not None]
-        if any(inside > outside for outside, inside in itertools.pairwise(tiles)):
-            continue
+    for sizes in _sequences(choices, [step.store is not None for step in steps], size):
         reach, inner = 1, []
         for n, step in zip(reversed(sizes), reversed(steps), strict=True):
             inner.append(reach)
@@ -141,6 +207,18 @@ def chains(dim, size, steps, constraint):
         if key not in found or sum(counts) < sum(found[key].counts):
             found[key] = Chain(places, counts, tuple(inner), tuple(bounds))
     return list(found.values())
+
+
+def _sequences(choices, nested, most):
+    """Yield one of every choice, in order; those that are nested do not grow, and are at most ``most``."""
+    if not choices:
+        yield ()
+        return
+    for n in choices[0]:
+        if nested[0] and n > most:
+            continue
+        for rest in _sequences(choices[1:], nested[1:], n if nested[0] else most):
+            yield (n, *rest)
 
 
 def orders(loops, stationary):
@@ -316,6 +394,30 @@ class Brute:
             self.passed = [*(masks[again] for masks in self.passed), np.array(passed, dtype=np.int64)]
             self.rows = len(again)
 
+    @property
+    def axes(self):
+        """Names of the axes."""
+        return [step.name for step in self.steps if step.store is None]
+
+    @property
+    def kept(self):
+        """Operands by memory."""
+        kept = {}
+        for step in self.steps:
+            if step.store is not None:
+                kept[step.store.name] = kept.get(step.store.name, frozenset()) | step.operands
+        return frozenset(kept.items())
+
+    def unrolled(self):
+        """Return the masks of the dims unrolled along every axis, over mappings; zeros if there is no axis."""
+        masks = []
+        for index, step in enumerate(self.steps):
+            if step.store is None:
+                masks.append(np.zeros(self.rows, dtype=np.int64))
+                for dim in self.dims:
+                    masks[-1] += np.where(self._table(dim, lambda chain, i=index: chain.bounds[i]) > 1, BIT[dim], 0)
+        return masks or [np.zeros(self.rows, dtype=np.int64)]
+
     def traffic(self, way):
         """Return the words of one operand over one boundary, as arrays over mappings."""
         counted = {dim: self._counted_zones(way, dim) for dim in self.dims if dim not in USES[way.operand]}
@@ -367,7 +469,10 @@ class Brute:
         """Return in how many zones, from the outermost in, the loop over a dim that does not change the tile counts."""
         outside = [zone for zone, index in enumerate(self.zones) if index < way.target]
         source = self.steps[way.source].store
-        if way.target == len(self.steps) and source.register_read == "per_mac":
+        read = source.register_read
+        if isinstance(read, dict):
+            read = read.get(way.operand, "per_mac")
+        if way.target == len(self.steps) and read == "per_mac":
             return np.full(self.rows, len(outside))
         counted = np.zeros(self.rows, dtype=np.int64)
         uses = sum(BIT[used] for used in USES[way.operand])

@@ -242,6 +242,26 @@ def test_does_ctrl_c_end_with_one_line(tmp_path):
     assert "Traceback" not in error
 
 
+def test_does_map_print_several_mappings(run):
+    """The best by kind and the front, as text and as JSON."""
+    text = run("map", "squeezenext23", "conv68", "--hw", "ref16", "--top", "2", "--objective", "edp")
+    assert text.returncode == 0, text.stderr
+    assert "best in edp" in text.stdout
+    data = json.loads(run("map", "squeezenext23", "conv68", "--hw", "ref16", "--front", "--format", "json").stdout)
+    assert data["complete"] is True
+    assert [row["rank"] for row in data["results"]] == list(range(1, len(data["results"]) + 1))
+
+
+def test_are_contradictory_options_of_map_refused(run):
+    """Two tables at once, a tolerance or an objective of nothing, and several mappings in one YAML."""
+    start = ("map", "squeezenext23", "conv68", "--hw", "ref16")
+    assert_refused(run(*start, "--top", "2", "--front"), "--top and --front", "give one")
+    assert_refused(run(*start, "--tolerance", "0.1"), "--tolerance", "without --front")
+    assert_refused(run(*start, "--top", "2", "--tolerance", "0.1"), "--tolerance", "without --front")
+    assert_refused(run(*start, "--front", "--objective", "edp"), "leave --objective edp out")
+    assert_refused(run(*start, "--front", "--format", "yaml"), "--format yaml", "text or json")
+
+
 def test_does_import_stay_light(tmp_path):
     """Importing accelsim pulls in none of the heavy packages."""
     heavy = "numpy numba pandas matplotlib rich click ruamel msgspec"

@@ -285,6 +285,17 @@ def test_is_ref16_the_machine_of_the_comparison():
     assert machine_of(other).stores[2].register_read is RegisterRead.ON_CHANGE
 
 
+def test_can_every_operand_have_its_own_register_read():
+    """Those that are not named are read for every MAC; a keyword path reaches one of them."""
+    reads = {"W": "on_change", "I": "on_change", "O": "per_mac"}
+    named = machine_of(load_hardware("ref16", **{"memories.RF.register_read": reads})).stores[2]
+    assert [named.reads_per_mac(operand) for operand in (W, I, O)] == [False, False, True]
+    one = machine_of(load_hardware("ref16", **{"memories.RF.register_read": {"W": "on_change"}})).stores[2]
+    assert [one.reads_per_mac(operand) for operand in (W, I, O)] == [False, True, True]
+    assert one.stays_at_mac
+    assert not machine_of(load_hardware("ref16")).stores[2].stays_at_mac
+
+
 def test_do_given_energies_and_sizes_win_over_the_set(tmp_path):
     """A set fills only what is left out, and follows the size of what it fills."""
     one = load(EXAMPLE, tmp_path)
@@ -340,6 +351,26 @@ def test_does_area_count_every_instance(tmp_path):
             "    keeps: [O]",
             "    keeps: [W, I]\n    register_read: per_mac",
             ["hw.yaml:20: memories[2].register_read: no MAC reads SUMS"],
+        ),
+        (
+            "register_read: on_change",
+            "register_read: {O: on_change}",
+            ["memories[3]: register_read names O, but W, I are kept"],
+        ),
+        (
+            "    keeps: [O]",
+            "    register_read: {W: on_change}",
+            ["hw.yaml:19: memories[2].register_read.W: no MAC reads W from SUMS: a memory inside it keeps W"],
+        ),
+        (
+            "register_read: on_change",
+            "register_read: {W: never}",
+            ["memories[3].register_read.W: expected one of on_change, per_mac, got 'never'"],
+        ),
+        (
+            "register_read: on_change",
+            "register_read: never",
+            ["memories[3].register_read: expected one of on_change, per_mac", "got 'never'"],
         ),
         # Fan-outs
         (

@@ -6,6 +6,7 @@ larger draw is a new one.
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from dataclasses import replace
@@ -14,12 +15,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from nest_strategies import constraints, machines, tiny_layers
-from search_brute import TooManyError, brute_force, rank
+from search_brute import TooManyError, brute_force, brute_front, brute_kinds, kind_of_nest, rank
 
 from accelsim.engine.closed_form import evaluate
 from accelsim.errors import NoMappingError
 from accelsim.mapping.nest import check
-from accelsim.mapping.search import search
+from accelsim.mapping.search import search, search_front, search_top
 
 OBJECTIVES = ("cycles", "energy", "edp")
 EXAMPLES = os.environ.get("ACCELSIM_TEST_EXAMPLES")
@@ -73,6 +74,80 @@ def test_no_mapping_is_better(stores, uneven):
             assert cost.energy <= found.energy * (1 + 1e-9)
             assert cost.cycles <= found.cycles * (1 + 1e-9)
             assert rank(found, objective)[0] >= rank(brute, objective)[0] * (1 - 1e-9)
+
+    compare()
+
+
+@pytest.mark.parametrize("uneven", [False, True], ids=["uniform", "uneven"])
+@pytest.mark.parametrize("stores", [2, 3])
+def test_no_kind_of_mapping_is_better_than_the_last_of_the_best(stores, uneven):
+    """Brute force over all mappings finds the same best kinds, each with the same best mapping."""
+
+    @draws(15)
+    @given(st.data())
+    def compare(data):
+        layer, machine = data.draw(tiny_layers()), data.draw(machines(most_stores=stores))
+        constraint, objective = data.draw(constraints(machine)), data.draw(st.sampled_from(OBJECTIVES))
+        top = data.draw(st.integers(2, 6))
+        try:
+            brute = brute_kinds(layer, machine, constraint, objective, uneven=uneven, limit=MOST)
+        except TooManyError:
+            return
+        if not brute:
+            with pytest.raises(NoMappingError):
+                search_top(layer, machine, constraint, objective, top=top, uneven=uneven)
+            return
+        found = search_top(layer, machine, constraint, objective, top=top, uneven=uneven)
+        kinds = [kind_of_nest(one.nest, machine, constraint) for one in found]
+        assert len(set(kinds)) == len(found) <= top
+        for one in found:
+            check(one.nest, layer, machine)
+            cost = evaluate(one.nest, layer, machine)
+            assert (one.energy, one.cycles) == pytest.approx((cost.energy, cost.cycles), rel=1e-9)
+        if found[0].complete:
+            ranks = sorted(brute.values())[:top]
+            assert [rank(one, objective)[0] for one in found] == pytest.approx([one[0] for one in ranks], rel=3e-9)
+            for kind, one in zip(kinds, found, strict=True):
+                assert rank(one, objective) == pytest.approx(brute[kind], rel=3e-9)
+
+    compare()
+
+
+@pytest.mark.parametrize("uneven", [False, True], ids=["uniform", "uneven"])
+@pytest.mark.parametrize("stores", [2, 3])
+def test_no_mapping_is_before_the_front(stores, uneven):
+    """For every mapping one on the front has no more energy and cycles, within the tolerance; at 0, it is all of it."""
+
+    @draws(15)
+    @given(st.data())
+    def compare(data):
+        layer, machine = data.draw(tiny_layers()), data.draw(machines(most_stores=stores))
+        constraint, tolerance = data.draw(constraints(machine)), data.draw(st.sampled_from([0.0, 0.0, 0.02, 0.2]))
+        try:
+            brute = brute_front(layer, machine, constraint, uneven=uneven, limit=MOST)
+        except TooManyError:
+            return
+        if not brute:
+            with pytest.raises(NoMappingError):
+                search_front(layer, machine, constraint, uneven=uneven, tolerance=tolerance)
+            return
+        front = search_front(layer, machine, constraint, uneven=uneven, tolerance=tolerance)
+        pairs = [(one.energy, one.cycles) for one in front.mappings]
+        for before, after in itertools.pairwise(pairs):
+            assert before[0] > after[0]
+            assert before[1] < after[1]
+        for one in front.mappings:
+            cost = evaluate(one.nest, layer, machine)
+            assert (one.energy, one.cycles) == pytest.approx((cost.energy, cost.cycles), rel=1e-9)
+        if not front.complete:
+            return
+        assert front.tolerance <= tolerance
+        assert pairs[0] == pytest.approx(brute[0], rel=3e-9)
+        assert pairs[-1] == pytest.approx(brute[-1], rel=3e-9)
+        for energy, cycles in brute:
+            assert any(e <= energy * (1 + tolerance + 3e-9) and c <= cycles * (1 + tolerance + 3e-9) for e, c in pairs)
+        if tolerance == 0:
+            assert all(any(one == pytest.approx(other, rel=3e-9) for other in brute) for one in pairs)
 
     compare()
 

@@ -46,7 +46,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from accelsim.dims import USES, Dim, Operand
-from accelsim.mapping.hierarchy import Buffering, Machine, Reduction, RegisterRead, Store
+from accelsim.mapping.hierarchy import Buffering, Machine, Reduction, Store
 from accelsim.mapping.nest import Cut, Nest, Place, Unrolling, Window, cuts, windows
 from accelsim.workload.layer import Layer
 
@@ -448,7 +448,7 @@ class _Walk:
     def _loops(self, way: Transfer) -> list[list[bool]]:
         """Return bool[cuts][dims]: whether the loop brings the tile again (else it stays while the loop runs)."""
         again = [[False] * len(Dim) for _ in self.cuts]
-        per_mac = way.target == len(self.nest.steps) and self._store(way.source).register_read is RegisterRead.PER_MAC
+        per_mac = way.target == len(self.nest.steps) and self._store(way.source).reads_per_mac(way.operand)
         changes = per_mac
         for index in range(way.target - 1, -1, -1):
             step = self.nest.steps[index]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -25,6 +26,9 @@ from accelsim.mapping.hierarchy import LoopConstraint, Machine
 from accelsim.mapping.mapping import NestMapping
 from accelsim.mapping.nest import Nest, from_data, to_data
 from accelsim.workload.layer import Layer
+
+if TYPE_CHECKING:
+    from accelsim.mapping.search import Found
 
 GIVEN = "given"
 """What the table calls the dataflow of a mapping that was given and not searched."""
@@ -46,6 +50,20 @@ class NestAnswer(msgspec.Struct, frozen=True, kw_only=True):
     steps: list[dict[str, object]]
     space: str
     evaluated: int
+    complete: bool
+
+
+class NestFront(msgspec.Struct, frozen=True, kw_only=True):
+    """What the mapper says of the front of one layer's mappings: plain data, as the cache keeps it.
+
+    Attributes:
+        mappings: By growing cycles.
+        tolerance: The share by which they may be worse than a mapping that they stand for, as far as it is proven.
+        complete: Whether that is what was asked for.
+    """
+
+    mappings: list[NestAnswer]
+    tolerance: float
     complete: bool
 
 
@@ -83,15 +101,15 @@ class NestSearch:
     objective: str
     uneven: bool
 
-    def question(self, layer: Layer) -> bytes:
-        """Return the cache key of what ``solve`` would compute.
+    def question(self, layer: Layer, *what: object) -> bytes:
+        """Return the cache key of what ``solve`` would compute, or another question that ``what`` tells apart.
 
         Raises:
             WorkloadError: The layer is too large to be counted exactly.
         """
         if math.prod(layer.dims) > MAX_LOOP_ITERATIONS:
             raise WorkloadError(f"layer {layer.name}: {math.prod(layer.dims):.3g} MACs, at most 2^50 can be simulated")
-        asked = (_plain(self.machine), _plain(self.constraint), self.objective, self.uneven, layer.shape_key)
+        asked = (_plain(self.machine), _plain(self.constraint), self.objective, self.uneven, layer.shape_key, *what)
         return cache.key_of(*asked, code=CODE)
 
     def solve(self, layer: Layer) -> NestAnswer | None:
@@ -102,11 +120,28 @@ class NestSearch:
             found = search(layer, self.machine, self.constraint, self.objective, uneven=self.uneven)
         except NoMappingError:
             return None
-        return NestAnswer(
-            steps=to_data(found.nest),
-            space=str(int(found.space)),
-            evaluated=int(found.evaluated),
-            complete=found.complete,
+        return _answer(found)
+
+    def solve_top(self, layer: Layer, top: int) -> list[NestAnswer] | None:
+        """Return the best mappings that differ in kind, the best first, or None if there is none."""
+        from accelsim.mapping.search import search_top  # noqa: PLC0415 - numba is loaded only where it is used
+
+        try:
+            found = search_top(layer, self.machine, self.constraint, self.objective, top=top, uneven=self.uneven)
+        except NoMappingError:
+            return None
+        return [_answer(one) for one in found]
+
+    def solve_front(self, layer: Layer, tolerance: float) -> NestFront | None:
+        """Return the front of energy and cycles, or None if there is no mapping."""
+        from accelsim.mapping.search import search_front  # noqa: PLC0415 - numba is loaded only where it is used
+
+        try:
+            found = search_front(layer, self.machine, self.constraint, tolerance=tolerance, uneven=self.uneven)
+        except NoMappingError:
+            return None
+        return NestFront(
+            mappings=[_answer(one) for one in found.mappings], tolerance=found.tolerance, complete=found.complete
         )
 
     def result(self, layer: Layer, answer: NestAnswer) -> NestResult:
@@ -124,6 +159,16 @@ class NestSearch:
     def why_nothing_fits(self, layer: Layer) -> str:
         """Return the sentence that says why ``solve`` found none."""
         return why_nothing_fits(layer, self.machine, self.constraint)
+
+
+def _answer(found: Found) -> NestAnswer:
+    """Return a mapping that was found as plain data."""
+    return NestAnswer(
+        steps=to_data(found.nest),
+        space=str(int(found.space)),
+        evaluated=int(found.evaluated),
+        complete=found.complete,
+    )
 
 
 def given_result(layer: Layer, machine: Machine, nest: Nest) -> NestResult:

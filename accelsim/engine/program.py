@@ -17,7 +17,7 @@ import numpy as np
 from accelsim.dims import USES, Dim, Operand
 from accelsim.engine.closed_form import Transfer, transfers
 from accelsim.errors import WorkloadError
-from accelsim.mapping.hierarchy import Machine, RegisterRead
+from accelsim.mapping.hierarchy import Machine
 from accelsim.mapping.nest import Cut, Nest, Place, Unrolling, Window, cuts, windows
 from accelsim.workload.layer import Layer
 
@@ -406,7 +406,7 @@ class _Lowering:
         place = self.nest.steps[way.source]
         assert isinstance(place, Place)
         store = next(store for store in self.machine.stores if store.name == place.store)
-        if way.target == len(self.nest.steps) and store.register_read is RegisterRead.PER_MAC:
+        if way.target == len(self.nest.steps) and store.reads_per_mac(way.operand):
             return len(self.loops)
         while outside and outside[-1][1] not in USES[way.operand]:
             outside.pop()

@@ -149,16 +149,24 @@ def _memory_misfits(description: Description, index: int) -> Iterator[Problem]:
         yield place, "missing size_kb, size_words or operand_words; only the outermost memory is unbounded"
     elif memory.size_kb is not None and memory.capacity_words(description.word_bits) == 0:
         yield (*place, "size_kb"), f"a memory of {memory.size_kb:g} KiB does not hold one machine word"
-    if memory.register_read is not None and not _feeds_macs(description, index):
+    fed = _fed_macs(description, index)
+    if memory.register_read is not None and not fed:
         yield (*place, "register_read"), f"no MAC reads {memory.name}: memories inside it keep all that it keeps"
+    for name in memory.register_read if isinstance(memory.register_read, dict) else ():
+        if name not in fed:
+            yield (
+                (*place, "register_read", name),
+                f"no MAC reads {name} from {memory.name}: a memory inside it keeps {name}",
+            )
 
 
-def _feeds_macs(description: Description, index: int) -> bool:
-    """Return whether some mapping lets a MAC take an operand from the memory at ``index``."""
-    return any(
-        all(name not in inner.kept or name in inner.may_bypass for inner in description.memories[index + 1 :])
+def _fed_macs(description: Description, index: int) -> list[str]:
+    """Return the operands that some mapping lets a MAC take from the memory at ``index``."""
+    return [
+        name
         for name in description.memories[index].kept
-    )
+        if all(name not in inner.kept or name in inner.may_bypass for inner in description.memories[index + 1 :])
+    ]
 
 
 def _dataflow_misfits(description: Description) -> Iterator[Problem]:

@@ -34,6 +34,10 @@ from accelsim.hardware.fields import (
 __all__ = ["AxisSpec", "Dataflow", "Description", "EnergyUnit", "Fanout", "Grid", "Mac", "Memory"]
 
 
+RegisterReads = Literal["per_mac", "on_change"]
+"""When a MAC reads the memory next to it: every time, or when the word is another one."""
+
+
 class Mac(Spec, frozen=True, kw_only=True):
     """The multiply-accumulate unit.
 
@@ -64,7 +68,8 @@ class Memory(Spec, frozen=True, kw_only=True):
             one is in use.
         buffering: How the next tile gets in: ``double`` (if left out), ``single`` or ``rolling``.
         switch_cycles: Of registers: cycles that the array stands still when a double-buffered tile changes.
-        register_read: When the MACs that this memory feeds read it: ``per_mac`` (if left out) or ``on_change``.
+        register_read: When the MACs that this memory feeds read it: ``per_mac`` (if left out) or ``on_change``, for all
+            operands or by operand.
         slides: Whether windows of inputs slide through it, so that only new pixels come.
         read_energy: Energy of reading one machine word; left out, the energy set says it.
         write_energy: Energy of writing one machine word; left out, the energy set says it.
@@ -85,7 +90,7 @@ class Memory(Spec, frozen=True, kw_only=True):
     double_buffered: tuple[OperandName, ...] = ()
     buffering: Literal["single", "double", "rolling"] | None = None
     switch_cycles: NonNegativeInt = 0
-    register_read: Literal["per_mac", "on_change"] | None = None
+    register_read: RegisterReads | dict[OperandName, RegisterReads] | None = None
     slides: bool = False
     read_energy: NonNegativeFloat | None = None
     write_energy: NonNegativeFloat | None = None
@@ -128,6 +133,9 @@ class Memory(Spec, frozen=True, kw_only=True):
         for name in self.may_bypass:
             if name not in self.kept:
                 raise ValueError(f"may_bypass names {name}, but {', '.join(self.kept)} are kept")
+        for name in self.register_read if isinstance(self.register_read, dict) else ():
+            if name not in self.kept:
+                raise ValueError(f"register_read names {name}, but {', '.join(self.kept)} are kept")
 
     def _check_registers(self, pe_words: dict[OperandName, int]) -> None:
         if self.words_per_cycle is not None or self.latency_cycles:

@@ -65,7 +65,7 @@ class Store:
         read_energy: Energy of reading one machine word.
         write_energy: Energy of writing one machine word.
         buffering: How the next tile gets in.
-        register_read: When MACs fed by this memory read it.
+        register_read: When MACs fed by this memory read it, for all operands or by operand (``per_mac`` if absent).
         slides: Whether inputs slide through it: if the innermost loop that moves their tile on is P or Q, only the
             pixels that the tile before did not hold come, unless axes on the way share out P or R, or Q or S. A
             rolling memory starts a slide anew after every stop of the array, which waits for the whole first window.
@@ -83,7 +83,7 @@ class Store:
     read_energy: float = 0.0
     write_energy: float = 0.0
     buffering: Buffering = Buffering.DOUBLE
-    register_read: RegisterRead = RegisterRead.PER_MAC
+    register_read: RegisterRead | Mapping[Operand, RegisterRead] = RegisterRead.PER_MAC
     slides: bool = False
 
     def __post_init__(self) -> None:
@@ -107,6 +107,18 @@ class Store:
                 )
         if not self.may_bypass <= self.keeps:
             raise HardwareError(f"memory {self.name}: may_bypass names an operand that it does not keep")
+        if isinstance(self.register_read, Mapping) and not self.keeps.issuperset(self.register_read):
+            raise HardwareError(f"memory {self.name}: register_read names an operand that it does not keep")
+
+    def reads_per_mac(self, operand: Operand) -> bool:
+        """Whether every MAC that this memory feeds with an operand reads it, also if the word is the same."""
+        read = self.register_read
+        return (read.get(operand) if isinstance(read, Mapping) else read) is not RegisterRead.ON_CHANGE
+
+    @property
+    def stays_at_mac(self) -> bool:
+        """Whether a word of some operand stays at the MAC until another one is needed."""
+        return any(not self.reads_per_mac(operand) for operand in self.keeps)
 
     @property
     def room(self) -> int:

@@ -112,9 +112,16 @@ def _store(hardware: Hardware, memory: Memory) -> Store:
         read_energy=costs.read_energy(hardware, memory),
         write_energy=costs.write_energy(hardware, memory),
         buffering=Buffering(memory.buffering or "double"),
-        register_read=RegisterRead(memory.register_read or "per_mac"),
+        register_read=_register_read(memory),
         slides=memory.slides,
     )
+
+
+def _register_read(memory: Memory) -> RegisterRead | dict[Operand, RegisterRead]:
+    """Return when MACs read a memory: one word for all its operands, or by operand."""
+    if isinstance(memory.register_read, dict):
+        return {Operand[name]: RegisterRead(read) for name, read in memory.register_read.items()}
+    return RegisterRead(memory.register_read or "per_mac")
 
 
 def _registers(hardware: Hardware, memory: Memory) -> list[Store]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -19,11 +19,11 @@ import numpy as np
 from accelsim.compilation import announce
 from accelsim.dims import Operand
 from accelsim.errors import NoMappingError
-from accelsim.mapping.hierarchy import ANY, LoopConstraint, Machine, RegisterRead
+from accelsim.mapping.hierarchy import ANY, LoopConstraint, Machine
 from accelsim.mapping.mapping import OBJECTIVES
 from accelsim.mapping.nest import Nest
 from accelsim.mapping.search_arrays import MachineArrays
-from accelsim.mapping.search_tasks import LastStage, Task
+from accelsim.mapping.search_tasks import LastStage, Task, kept_table
 from accelsim.mapping.skeletons import Frame, build_nest, frames, lower_layer, lower_machine, placings
 from accelsim.workload.layer import Layer
 
@@ -41,6 +41,17 @@ LOOSEST = 1e6
 
 MOST_BOUNDS = 8_000_000
 """After how many bounds a search ends, complete or not, unless told otherwise: some seconds."""
+
+FRONT_STEPS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
+"""Tolerances for which a front is searched before the one that is asked for."""
+
+MOST_ON_FRONT = 1000
+"""Mappings that a front can have."""
+
+EQUAL = 1e-9
+"""The share within which costs are equal."""
+
+EDP = OBJECTIVES.index("edp")
 
 REMEMBERED_MACHINES = 64
 """Of how many machines arrays and tables are kept."""
@@ -73,6 +84,23 @@ class Found:
     complete: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class Front:
+    """Mappings that no other one beats in both energy and cycles.
+
+    Attributes:
+        mappings: By growing cycles and falling energy: the fastest, that of least energy, and so many between them that
+            for every mapping there is one with no more energy and cycles, but for the tolerance.
+        tolerance: The share by which that may be missed, as far as it is proven.
+        complete: Whether the tolerance is proven to be what was asked for; else the search has ended at its limit, or
+            the machine is of a kind whose mappings are not all covered.
+    """
+
+    mappings: tuple[Found, ...]
+    tolerance: float
+    complete: bool
+
+
 def search(
     layer: Layer,
     machine: Machine,
@@ -96,42 +124,140 @@ def search(
     Raises:
         NoMappingError: No mapping fits the machine.
     """
+    return search_top(layer, machine, constraint, objective, top=1, uneven=uneven, most_bounds=most_bounds)[0]
+
+
+def search_top(
+    layer: Layer,
+    machine: Machine,
+    constraint: LoopConstraint = ANY,
+    objective: str = "edp",
+    *,
+    top: int,
+    uneven: bool = False,
+    most_bounds: int | None = MOST_BOUNDS,
+) -> list[Found]:
+    """Return the best mappings of a layer that differ in kind, the best first; fewer if there are no more kinds.
+
+    Two mappings are of one kind if every axis has the same dims unrolled along it, by whatever counts, and every memory
+    keeps the same operands; axes of a fan-out that allow the same may be swapped. Sizes, counts and loop orders make no
+    other kind. Of every kind there is the best mapping. Kinds that are equal in the objective, and in what decides
+    ties, come in the order in which they were found, which is always the same.
+
+    What is cut off cannot beat the last of the table; what an option stands for without being listed is of its kind.
+
+    Args:
+        layer: As of ``search``, like what is not named here.
+        machine: The machine.
+        constraint: The dataflow.
+        objective: What the best is.
+        top: How many mappings at most.
+        uneven: As of ``search``.
+        most_bounds: As of ``search``; over the limit, the table is filled up by one run without a target.
+
+    Raises:
+        NoMappingError: No mapping fits the machine.
+    """
+    tasks = _tasks(layer, machine, constraint, uneven=uneven, apart=top > 1)
+    hunt = _Hunt(tasks, top, most_bounds)
+    hunt.rank(OBJECTIVES.index(objective))
+    return _results(hunt, layer, machine, constraint, uneven=uneven, complete=hunt.complete)
+
+
+def search_front(
+    layer: Layer,
+    machine: Machine,
+    constraint: LoopConstraint = ANY,
+    *,
+    tolerance: float = 0.01,
+    uneven: bool = False,
+    most_bounds: int | None = MOST_BOUNDS,
+) -> Front:
+    """Return the front of energy and cycles of a layer's mappings.
+
+    The fastest mapping and that of least energy are searched first. One search then cuts off what cannot have less
+    energy, or fewer cycles, than a mapping on the front by more than the tolerance. It is run for looser tolerances
+    first, so that the front is there early; the last run is complete.
+
+    Args:
+        layer: As of ``search``, like what is not named here.
+        machine: The machine.
+        constraint: The dataflow.
+        tolerance: By what share mappings on the front may be worse than what they stand for; 0 asks for all.
+        uneven: As of ``search``.
+        most_bounds: After how many bounds each of the three searches ends with what it has, or None.
+
+    Raises:
+        NoMappingError: No mapping fits the machine.
+    """
+    tasks = _tasks(layer, machine, constraint, uneven=uneven, apart=False)
+    ends = [_Hunt(tasks, 1, most_bounds) for _ in range(2)]
+    for objective, end in enumerate(ends):
+        end.rank(objective)
+    hunt = _Hunt(tasks, MOST_ON_FRONT, most_bounds)
+    hunt.begin_front(ends)
+    proven = hunt.front_tolerance()
+    for step in (*FRONT_STEPS, tolerance):
+        if tolerance <= step < proven or step == tolerance:
+            hunt.run_front(step)
+            proven = min(proven, step if hunt.complete else hunt.front_tolerance())
+        if not hunt.complete:
+            break
+    complete = hunt.complete and all(end.complete for end in ends)
+    hunt.evaluated += sum(end.evaluated for end in ends)
+    hunt.bounded += sum(end.bounded for end in ends)
+    found = _results(hunt, layer, machine, constraint, uneven=uneven, complete=complete)
+    return Front(mappings=tuple(found), tolerance=max(0.0, proven), complete=found[0].complete)
+
+
+def _tasks(layer: Layer, machine: Machine, constraint: LoopConstraint, *, uneven: bool, apart: bool) -> list[Task]:
+    """Return the searches through all skeletons; ``apart`` is whether kinds of mappings are told apart."""
     from accelsim.mapping import search_kernels as kernels  # noqa: PLC0415 - numba is loaded only where it is used
 
     announce(kernels.search, "the optimal mapper's", "two minutes")
-    number = OBJECTIVES.index(objective)
     lay = lower_layer(layer, machine)
     mach = _remembered(_machines, machine, constraint, lambda: lower_machine(machine, constraint))
     known_frames = _remembered(
         _frames[uneven], machine, constraint, lambda: _frames_of(kernels, machine, constraint, mach, uneven=uneven)
     )
+    mach = mach._replace(by_kind=np.array([apart], dtype=np.int64))
     pixels = [kernels.window_bounds(lay.dims, lay.window, axis)[0] for axis in range(2)]
     gaps = functools.cache(lambda axis, cuts: kernels.gap_pixels(lay.dims, lay.window, axis, cuts))
-    given = LastStage(kernels, lay, mach, _remembered(_options, machine, constraint, _table))
+    given = LastStage(kernels, lay, mach, _remembered(_options[apart], machine, constraint, _table))
     shared: dict[Any, Any] = {}
     known_alone: dict[Any, float] = {}
-    tasks = [
+    return [
         Task(kernels, lay, mach, frame, layouts, pixels, gaps, given, shared, known_alone)
         for frame, layouts in known_frames
     ]
-    tasks.sort(key=lambda task: task.root(number))
-    hunt = _Hunt(kernels, tasks, number, most_bounds)
-    share = FIRST_STEP
-    while hunt.winner is None:
-        goal = tasks[0].root(number) * (1 + share) if share < LOOSEST else math.inf
-        hunt.run(goal)
-        if hunt.winner is None and math.isinf(goal):
-            raise NoMappingError(f"layer {layer.name}: no mapping fits {machine.name}")
-        share *= STEP_GROWTH_OVER if hunt.over else STEP_GROWTH
-    return Found(
-        nest=build_nest(machine, hunt.skeleton, hunt.sizes, layer),
-        cycles=float(hunt.best[1]),
-        energy=float(hunt.best[0]),
-        space=space_size(layer, machine, constraint, uneven=uneven),
-        evaluated=hunt.evaluated,
-        bounded=hunt.bounded,
-        complete=hunt.complete and _covered(machine, uneven=uneven),
-    )
+
+
+def _results(
+    hunt: _Hunt, layer: Layer, machine: Machine, constraint: LoopConstraint, *, uneven: bool, complete: bool
+) -> list[Found]:
+    """Return the mappings that a hunt has kept."""
+    if hunt.number == 0:
+        raise NoMappingError(f"layer {layer.name}: no mapping fits {machine.name}")
+    space = space_size(layer, machine, constraint, uneven=uneven)
+    complete = complete and _covered(machine, uneven=uneven)
+    found = []
+    for row in range(hunt.number):
+        skeleton = hunt.tasks[int(hunt.kept["kept_task"][row])].skeleton
+        steps = len(skeleton.kind)
+        skeleton = skeleton._replace(stays=hunt.kept["kept_stays"][row, :steps])
+        energy, cycles = hunt.kept["kept_costs"][row]
+        found.append(
+            Found(
+                nest=build_nest(machine, skeleton, hunt.kept["kept_inner"][row, :, :steps], layer),
+                cycles=float(cycles),
+                energy=float(energy),
+                space=space,
+                evaluated=hunt.evaluated,
+                bounded=hunt.bounded,
+                complete=complete,
+            )
+        )
+    return found
 
 
 def _covered(machine: Machine, *, uneven: bool) -> bool:
@@ -142,50 +268,98 @@ def _covered(machine: Machine, *, uneven: bool) -> bool:
     """
     if any(store.slides for store in machine.stores) or any(fanout.words_per_cycle for fanout in machine.fanouts):
         return False
-    stays = any(store.register_read is RegisterRead.ON_CHANGE for store in machine.stores)
+    stays = any(store.stays_at_mac for store in machine.stores)
     passed = any(store.may_bypass or len(store.keeps) < len(Operand) for store in machine.stores)
     return not (stays and passed) and not (uneven and (stays or passed))
 
 
 class _Hunt:
-    """Runs over all skeletons, one target after the other."""
+    """Runs over all skeletons that fill one table of mappings: one target, or one tolerance, after the other."""
 
-    def __init__(self, kernels: Any, tasks: list[Task], objective: int, most_bounds: int | None) -> None:
-        self.kernels, self.tasks, self.objective = kernels, tasks, objective
+    def __init__(self, tasks: list[Task], rows: int, most_bounds: int | None) -> None:
+        self.tasks = tasks
         self.most = np.iinfo(np.int64).max if most_bounds is None else most_bounds
+        self.kept = kept_table(rows, len(tasks[0].mach.axis_size), max(len(task.skeleton.kind) for task in tasks))
         self.best = np.array([np.inf, np.inf])
-        self.winner: Task | None = None
-        self.skeleton = tasks[0].skeleton
-        self.sizes = np.empty((0, 0), dtype=np.int64)
         self.evaluated = self.bounded = 0
         self.complete = True
+
+    @property
+    def number(self) -> int:
+        """How many mappings are kept."""
+        return int(self.kept["kept"][0])
 
     @property
     def over(self) -> bool:
         """Whether the limit is reached."""
         return self.bounded >= self.most
 
-    def run(self, goal: float) -> None:
-        """Look for the best mapping that beats a goal; over the limit, every skeleton gets its share of a quarter."""
-        self.best[:] = _target(goal, self.objective)
-        anything = self.over
-        for task in self.tasks:
-            if task.root(self.objective) > goal:
+    def rank(self, objective: int) -> None:
+        """Fill the table with the best mappings; it is not full only if there are no more."""
+        least = min(task.root(objective) for task in self.tasks)
+        share = FIRST_STEP
+        while self.number < len(self.kept["kept_task"]):
+            goal = least * (1 + share) if share < LOOSEST else math.inf
+            self.run(goal, objective)
+            if math.isinf(goal):
                 break
-            task.reset()
-            state = task.state._replace(best=self.best)
-            quota = self.most // (4 * len(self.tasks)) + 1
-            state.found[4] = quota if anything else max(0, self.most - self.bounded)
-            self.kernels.search(
-                task.stages - 1, task.lay, task.skeleton, task.mach, task.costs, task.space, state, task.work,
-                self.objective, 0,
-            )  # fmt: skip
-            self.evaluated += int(state.found[2])
-            self.bounded += int(state.found[1])
-            self.complete = self.complete and not state.found[3]
-            if state.found[0]:
-                self.winner, self.sizes = task, state.best_inner.copy()
-                self.skeleton = task.skeleton._replace(stays=state.best_stays.copy())
+            share *= STEP_GROWTH_OVER if self.over else STEP_GROWTH
+            if self.over and self.number:
+                share = LOOSEST
+
+    def run(self, goal: float, objective: int) -> None:
+        """Look for the best mappings that beat a goal; over the limit, every skeleton gets its share of a quarter."""
+        self.best[:] = _target(goal, objective)
+        quota = self.most // (4 * len(self.tasks)) + 1 if self.over else None
+        for number in sorted(range(len(self.tasks)), key=lambda number: self.tasks[number].root(objective)):
+            if self.tasks[number].root(objective) > goal:
+                break
+            self._search(number, objective, quota)
+
+    def begin_front(self, ends: Sequence[_Hunt]) -> None:
+        """Begin a front with the best mappings in cycles and in energy."""
+        self.best = np.zeros(2 + 2 * len(self.kept["kept_task"]))
+        (fastest, least) = ends
+        if fastest.number and fastest.kept["kept_costs"][0, 0] <= least.kept["kept_costs"][0, 0] * (1 + 1e-9):
+            ends = [fastest]
+        for row, end in enumerate(ends if fastest.number else ()):
+            for name in ("kept_costs", "kept_kind", "kept_inner", "kept_stays", "kept_task"):
+                self.kept[name][row] = end.kept[name][0]
+            self.kept["kept"][0] = row + 1
+        costs = self.kept["kept_costs"][: self.number]
+        self.best[0], self.best[2 : 2 + costs.size] = self.number, costs.ravel()
+
+    def run_front(self, tolerance: float) -> None:
+        """Look for all mappings that nothing on the front covers."""
+        if self.number == 0:
+            return
+        self.best[1] = 1 + max(tolerance, EQUAL)
+        kernels = self.tasks[0].kernels
+        for number in sorted(range(len(self.tasks)), key=lambda number: self.tasks[number].root(EDP)):
+            task = self.tasks[number]
+            if not all(kernels.covered(*root, self.best) for root in task.space.root[task.variants[-2] :]):
+                self._search(number, kernels.FRONT, None)
+
+    def front_tolerance(self) -> float:
+        """Return the tolerance that the fastest mapping and that of least energy prove by themselves."""
+        if self.number == 0:
+            return 0.0
+        costs = self.kept["kept_costs"][: self.number]
+        return float((costs / costs.min(axis=0)).max(axis=1).min()) - 1
+
+    def _search(self, number: int, objective: int, quota: int | None) -> None:
+        task = self.tasks[number]
+        task.reset()
+        self.kept["kept"][1] = number
+        state = task.state._replace(best=self.best, **self.kept)
+        state.found[4] = max(0, self.most - self.bounded) if quota is None else quota
+        task.kernels.search(
+            task.stages - 1, task.lay, task.skeleton, task.mach, task.costs, task.space, state, task.work, objective,
+            0,
+        )  # fmt: skip
+        self.evaluated += int(state.found[2])
+        self.bounded += int(state.found[1])
+        self.complete = self.complete and not state.found[3]
 
 
 def _target(goal: float, objective: int) -> tuple[float, float]:
@@ -198,7 +372,7 @@ def _target(goal: float, objective: int) -> tuple[float, float]:
 
 _machines: dict[Any, tuple[Machine, MachineArrays]] = {}
 _frames: tuple[dict[Any, Any], dict[Any, Any]] = ({}, {})
-_options: dict[Any, Any] = {}
+_options: tuple[dict[Any, Any], dict[Any, Any]] = ({}, {})
 
 
 def _table() -> dict[Any, tuple[np.ndarray, ...]]:

@@ -34,7 +34,6 @@ class MachineArrays(NamedTuple):
         buffering: int64[memories], 0 single, 1 double, 2 rolling.
         read_energy: float64[memories], per machine word.
         write_energy: float64[memories], per machine word.
-        per_mac: int64[memories], whether MACs fed by the memory read it every time, or only another word.
         axis_size: int64[axes].
         axis_dims: int64[axes], bit mask of dims that may be unrolled.
         axis_most: int64[axes], how many dims may share the axis.
@@ -45,6 +44,7 @@ class MachineArrays(NamedTuple):
         forward: int64[fan-outs], whether only receivers after the first take a link.
         mac_energy: float64[1].
         width: float64[3], machine words that a word of each operand takes.
+        by_kind: int64[1], whether mappings that unroll other dims are told apart: none stands for another one then.
     """
 
     words: np.ndarray
@@ -55,7 +55,6 @@ class MachineArrays(NamedTuple):
     buffering: np.ndarray
     read_energy: np.ndarray
     write_energy: np.ndarray
-    per_mac: np.ndarray
     axis_size: np.ndarray
     axis_dims: np.ndarray
     axis_most: np.ndarray
@@ -66,6 +65,7 @@ class MachineArrays(NamedTuple):
     forward: np.ndarray
     mac_energy: np.ndarray
     width: np.ndarray
+    by_kind: np.ndarray
 
 
 class Skeleton(NamedTuple):
@@ -233,9 +233,7 @@ class State(NamedTuple):
         passing: float64[stages, 3], how many times more they cost for the instances of the stage's axes.
         together: float64[stages, 9, 3], how many instances so far share a word of an operand that passes by.
         apart: float64[stages, 9, 3], how many more can, for the undecided dims.
-        best: float64[2], energy and cycles of the best mapping; what must be beaten.
-        best_inner: int64[8, steps], its sizes.
-        best_stays: int64[steps], its operands that stay.
+        best: float64[2], energy and cycles that must be beaten; or a front, as of ``covered``.
         known: int64[variants, 8, 2], for what the options of a dim were written: what is covered inside, iterations.
         position: int64[stages], position in its order of dims that a stage is at; -1 when it is through.
         rows: int64[stages, 9], option at every position.
@@ -253,6 +251,12 @@ class State(NamedTuple):
         visited: int64[stages], how often every dim of a stage was decided.
         found: int64[5], mappings that beat what was best, bounds computed, mappings evaluated, why it
             is not complete (0: it is), and how many bounds may be computed.
+        kept: int64[2], how many mappings are kept, and the number of the skeleton that is searched.
+        kept_costs: float64[rows, 2], their energy and cycles.
+        kept_kind: int64[rows, axes + 1], what tells them apart.
+        kept_inner: int64[rows, 8, steps of the longest skeleton], their sizes.
+        kept_stays: int64[rows, steps of the longest skeleton], their operands that stay.
+        kept_task: int64[rows], the skeletons that they are of.
     """
 
     row: np.ndarray
@@ -276,8 +280,6 @@ class State(NamedTuple):
     together: np.ndarray
     apart: np.ndarray
     best: np.ndarray
-    best_inner: np.ndarray
-    best_stays: np.ndarray
     known: np.ndarray
     position: np.ndarray
     rows: np.ndarray
@@ -294,6 +296,12 @@ class State(NamedTuple):
     remaining: np.ndarray
     visited: np.ndarray
     found: np.ndarray
+    kept: np.ndarray
+    kept_costs: np.ndarray
+    kept_kind: np.ndarray
+    kept_inner: np.ndarray
+    kept_stays: np.ndarray
+    kept_task: np.ndarray
 
 
 class Work(NamedTuple):

@@ -391,12 +391,37 @@ def adder_depth(count, chain):
     return depth
 
 
+FRONT = 3
+"""The objective of a search for all mappings that none beats in both energy and cycles."""
+
+
+@nb.njit(cache=True)
+def covered(energy, cycles, front):
+    """Return whether a mapping of a front has no more energy and cycles, but for the front's tolerance.
+
+    ``front`` is float64[2 + 2 x rows]: how many mappings it has; the factor of the tolerance; energy and cycles of
+    each, by growing cycles, so that energies fall.
+    """
+    low, high = 0, int(front[0])
+    limit = cycles * front[1]
+    while low < high:
+        middle = (low + high) // 2
+        if front[3 + 2 * middle] <= limit:
+            low = middle + 1
+        else:
+            high = middle
+    return low > 0 and front[2 * low] <= energy * front[1]
+
+
 @nb.njit(cache=True)
 def worse(energy, cycles, best, objective):
     """Return whether a mapping with at least these costs cannot beat the best; ties are no improvement.
 
-    Costs within a billionth count as equal, so that the order of sums cannot decide.
+    Costs within a billionth count as equal, so that the order of sums cannot decide. For a front, ``best`` is all of it
+    (see ``covered``).
     """
+    if objective == FRONT:
+        return covered(energy, cycles, best)
     if best[0] == np.inf:
         return False
     if objective == 0:
@@ -962,6 +987,8 @@ def wasteful(dim, size, counts, own, low, iterations, layout, skeleton, machine)
             continue
         if spread // counts[axis] * (counts[axis] - 1) * own >= size:
             return True
+        if machine.by_kind[0] and counts[axis] == 2:
+            continue
         if not taps and redundant(dim, size, counts, own, axis, iterations, layout, skeleton, machine):
             return True
     if own == low or layout[6, 2] == 0:
@@ -1631,7 +1658,7 @@ def search(first_stage, lay, skeleton, machine, costs, space, state, work, objec
         space: The tables, modified in place.
         state: What is chosen, modified in place.
         work: Arrays for exact counts, modified in place.
-        objective: 0 cycles, 1 energy, 2 their product; the other quantity decides between equals.
+        objective: 0 cycles, 1 energy, 2 their product, the other quantity deciding between equals; or ``FRONT``.
         alone: If not 0, only the first stage's energy is looked at, to bound it from below, under the variants that
             are set; ``state.best[0]`` becomes the bound. ``WITH_STAYS`` looks at what stays in the next stage too.
     """
@@ -2515,9 +2542,9 @@ def fill_members(dim, lay, skeleton, machine, work):
         beaten = False
         kept = 0
         for other in range(n):
-            if not beaten and no_worse(dim, other, n, size, steps, alone, skeleton, work):
+            if not beaten and no_worse(dim, other, n, size, steps, alone, skeleton, machine, work):
                 beaten = True
-            if beaten or not no_worse(dim, n, other, size, steps, alone, skeleton, work):
+            if beaten or not no_worse(dim, n, other, size, steps, alone, skeleton, machine, work):
                 if kept < other:
                     move_member(dim, other, kept, work)
                 kept += 1
@@ -2540,7 +2567,7 @@ def move_member(dim, source, target, work):
 
 
 @nb.njit(cache=True)
-def no_worse(dim, one, other, size, steps, alone, skeleton, work):
+def no_worse(dim, one, other, size, steps, alone, skeleton, machine, work):
     """Return whether a chain costs no more than another one whatever is chosen for the other dims."""
     a, b = work.members[dim, one], work.members[dim, other]
     if work.iterations[dim, one] > work.iterations[dim, other]:
@@ -2552,6 +2579,8 @@ def no_worse(dim, one, other, size, steps, alone, skeleton, work):
         if skeleton.kind[step] == 0 and a[step] < outer_a and b[step] == outer_b:
             return False
         if skeleton.kind[step] == 1 and ceil_div(outer_a, a[step]) > ceil_div(outer_b, b[step]):
+            return False
+        if machine.by_kind[0] and skeleton.kind[step] == 1 and (outer_a > a[step]) != (outer_b > b[step]):
             return False
         outer_a, outer_b = a[step], b[step]
     fa, fb = work.memory_factors[dim, work.origin[dim, one]], work.memory_factors[dim, work.origin[dim, other]]
@@ -2640,10 +2669,119 @@ def evaluate_pick(pick, lay, skeleton, machine, state, work, objective):
     state.found[2] += 1
     state.found[1] += EVALUATION_COSTS
     if not worse(energy, cycles, state.best, objective) and legal(work.inner, lay, skeleton, machine):
-        state.best[0], state.best[1] = energy, cycles
-        state.best_inner[:] = work.inner
-        state.best_stays[:] = skeleton.stays
         state.found[0] += 1
+        if objective == FRONT:
+            keep_on_front(energy, cycles, skeleton, machine, state, work)
+        else:
+            keep_ranked(energy, cycles, objective, skeleton, machine, state, work)
+
+
+@nb.njit(cache=True)
+def alike(axis, other, machine):
+    """Return whether two axes of a fan-out allow the same."""
+    return (
+        machine.axis_fanout[axis] == machine.axis_fanout[other]
+        and machine.axis_size[axis] == machine.axis_size[other]
+        and machine.axis_dims[axis] == machine.axis_dims[other]
+        and machine.axis_most[axis] == machine.axis_most[other]
+        and machine.axis_shares[axis] == machine.axis_shares[other]
+        and machine.axis_chain[axis] == machine.axis_chain[other]
+    )
+
+
+@nb.njit(cache=True)
+def write_kind(inner, skeleton, machine, kind):
+    """Write what tells ranked mappings apart: the dims on every axis, then what the memories keep.
+
+    ``kind`` is int64[axes + 1], bit masks, modified in place; what axes that are alike have is sorted.
+    """
+    axes = len(kind) - 1
+    kind[:] = 0
+    for step in range(len(skeleton.kind)):
+        if skeleton.kind[step] == 0:
+            kind[axes] |= skeleton.operands[step] << (3 * skeleton.ident[step])
+            continue
+        for dim in range(8):
+            if inner[dim, step] < inner[dim, step - 1]:
+                kind[skeleton.ident[step]] |= 1 << dim
+    for axis in range(axes):
+        for other in range(axis + 1, axes):
+            if kind[other] < kind[axis] and alike(axis, other, machine):
+                kind[axis], kind[other] = kind[other], kind[axis]
+
+
+@nb.njit(cache=True)
+def insert_kept(row, energy, cycles, kind, skeleton, state, work):
+    """Insert the mapping in ``work.inner`` before a row of those kept; of a full table the last falls out."""
+    steps = len(skeleton.kind)
+    last = min(state.kept[0], len(state.kept_task) - 1)
+    for k in range(last, row, -1):
+        state.kept_costs[k] = state.kept_costs[k - 1]
+        state.kept_kind[k] = state.kept_kind[k - 1]
+        state.kept_inner[k] = state.kept_inner[k - 1]
+        state.kept_stays[k] = state.kept_stays[k - 1]
+        state.kept_task[k] = state.kept_task[k - 1]
+    state.kept_costs[row, 0], state.kept_costs[row, 1] = energy, cycles
+    state.kept_kind[row] = kind
+    state.kept_inner[row, :, :steps] = work.inner
+    state.kept_stays[row, :steps] = skeleton.stays
+    state.kept_task[row] = state.kept[1]
+    state.kept[0] = last + 1
+
+
+@nb.njit(cache=True)
+def drop_kept(row, state):
+    """Drop a row of those kept."""
+    for k in range(row, state.kept[0] - 1):
+        state.kept_costs[k] = state.kept_costs[k + 1]
+        state.kept_kind[k] = state.kept_kind[k + 1]
+        state.kept_inner[k] = state.kept_inner[k + 1]
+        state.kept_stays[k] = state.kept_stays[k + 1]
+        state.kept_task[k] = state.kept_task[k + 1]
+    state.kept[0] -= 1
+
+
+@nb.njit(cache=True)
+def keep_ranked(energy, cycles, objective, skeleton, machine, state, work):
+    """Keep a mapping if it is the best of its kind so far, and its kind among the best; the last one must be beaten."""
+    kind = np.zeros(len(machine.axis_size) + 1, dtype=np.int64)
+    write_kind(work.inner, skeleton, machine, kind)
+    for row in range(state.kept[0]):
+        same = True
+        for k in range(len(kind)):
+            same = same and state.kept_kind[row, k] == kind[k]
+        if same:
+            if worse(energy, cycles, state.kept_costs[row], objective):
+                return
+            drop_kept(row, state)
+            break
+    row = 0
+    while row < state.kept[0] and worse(energy, cycles, state.kept_costs[row], objective):
+        row += 1
+    if row == len(state.kept_task):
+        return
+    insert_kept(row, energy, cycles, kind, skeleton, state, work)
+    if state.kept[0] == len(state.kept_task):
+        state.best[0], state.best[1] = state.kept_costs[-1, 0], state.kept_costs[-1, 1]
+
+
+@nb.njit(cache=True)
+def keep_on_front(energy, cycles, skeleton, machine, state, work):
+    """Put a mapping on the front, and take off those that it beats."""
+    row = 0
+    while row < state.kept[0] and state.kept_costs[row, 1] < cycles:
+        row += 1
+    while row < state.kept[0] and state.kept_costs[row, 0] >= energy:
+        drop_kept(row, state)
+    if state.kept[0] == len(state.kept_task):
+        state.found[3] |= OMITTED
+        return
+    kind = np.zeros(len(machine.axis_size) + 1, dtype=np.int64)
+    write_kind(work.inner, skeleton, machine, kind)
+    insert_kept(row, energy, cycles, kind, skeleton, state, work)
+    state.best[0] = state.kept[0]
+    for k in range(state.kept[0]):
+        state.best[2 + 2 * k], state.best[3 + 2 * k] = state.kept_costs[k, 0], state.kept_costs[k, 1]
 
 
 @nb.njit(cache=True)

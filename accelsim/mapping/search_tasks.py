@@ -272,10 +272,17 @@ class Task:
 def _mirrored(
     lay: LayerArrays, mach: MachineArrays, skeleton: Skeleton, choices: tuple[tuple[tuple[Operand, int], ...], ...]
 ) -> bool:
-    """Return whether P and Q, and R and S, can change places in every mapping at no cost."""
+    """Return whether P and Q, and R and S, can change places in every mapping at no cost.
+
+    They cannot if mappings that unroll other dims are told apart.
+    """
     alike = all(lay.dims[a] == lay.dims[a + 1] for a in (4, 6)) and bool((lay.window[0] == lay.window[1]).all())
     masks = [*mach.axis_dims, *skeleton.once, *(once for choice in choices for _, once in choice)]
-    return alike and all((int(mask) >> a) & 1 == (int(mask) >> (a + 1)) & 1 for mask in masks for a in (4, 6))
+    return (
+        alike
+        and not mach.by_kind[0]
+        and all((int(mask) >> a) & 1 == (int(mask) >> (a + 1)) & 1 for mask in masks for a in (4, 6))
+    )
 
 
 def _rows(table: Options) -> tuple[np.ndarray, ...]:
@@ -397,8 +404,6 @@ def _state(kernels: ModuleType, mach: MachineArrays, stages: int, variants: int,
         together=np.ones((stages, 9, 3)),
         apart=np.ones((stages, 9, 3)),
         best=np.array([np.inf, np.inf]),
-        best_inner=np.ones((8, steps), dtype=np.int64),
-        best_stays=np.zeros(steps, dtype=np.int64),
         known=np.zeros((variants, 8, 2), dtype=np.int64),
         position=np.zeros(stages, dtype=np.int64),
         rows=np.full((stages, 9), -1, dtype=np.int64),
@@ -415,4 +420,17 @@ def _state(kernels: ModuleType, mach: MachineArrays, stages: int, variants: int,
         remaining=np.ones((stages, 9)),
         visited=np.zeros(stages, dtype=np.int64),
         found=np.zeros(5, dtype=np.int64),
+        **kept_table(0, len(mach.axis_size), 0),
     )
+
+
+def kept_table(rows: int, axes: int, steps: int) -> dict[str, np.ndarray]:
+    """Return an empty table of mappings to be kept, as fields of ``State``."""
+    return {
+        "kept": np.zeros(2, dtype=np.int64),
+        "kept_costs": np.zeros((rows, 2)),
+        "kept_kind": np.zeros((rows, axes + 1), dtype=np.int64),
+        "kept_inner": np.ones((rows, 8, steps), dtype=np.int64),
+        "kept_stays": np.zeros((rows, steps), dtype=np.int64),
+        "kept_task": np.zeros(rows, dtype=np.int64),
+    }

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from accelsim.dims import USES, Dim, Operand
-from accelsim.mapping.hierarchy import Buffering, LoopConstraint, Machine, Reduction, RegisterRead, Store
+from accelsim.mapping.hierarchy import Buffering, LoopConstraint, Machine, Reduction, Store
 from accelsim.mapping.nest import Nest, Place, Unrolling, windows
 from accelsim.mapping.search_arrays import LayerArrays, MachineArrays, Skeleton
 from accelsim.workload.layer import Dims, Layer
@@ -58,7 +58,6 @@ def lower_machine(machine: Machine, constraint: LoopConstraint) -> MachineArrays
         buffering=_ints([_BUFFERING[store.buffering] for store in stores]),
         read_energy=_floats([store.read_energy for store in stores]),
         write_energy=_floats([store.write_energy for store in stores]),
-        per_mac=_ints([store.register_read is RegisterRead.PER_MAC for store in stores]),
         axis_size=_ints([axis.size for _, _, axis in axes]),
         axis_dims=_ints([_mask(dims) for dims in allowed]),
         axis_most=_ints([axis.most_dims for _, _, axis in axes]),
@@ -69,6 +68,7 @@ def lower_machine(machine: Machine, constraint: LoopConstraint) -> MachineArrays
         forward=_ints([fanout.forward for fanout in machine.fanouts]),
         mac_energy=_floats([machine.mac_energy]),
         width=_floats([machine.width(operand) for operand in Operand]),
+        by_kind=_ints([0]),
     )
 
 
@@ -135,7 +135,7 @@ def _with_orders(
         last = position == len(used) - 1
         if last:
             sources = _mac_sources(machine.stores, groups)
-            options = sorted({o for o, store in sources.items() if store.register_read is RegisterRead.ON_CHANGE})
+            options = sorted({o for o, store in sources.items() if not store.reads_per_mac(o)})
             free = options or [Operand.W]
         elif uneven:
             following = groups[used[position + 1]]
@@ -144,7 +144,7 @@ def _with_orders(
         else:
             free = list(Operand)
         choices.append(_stays(free, constraint.stationary.get(machine.stores[index].name)))
-    on_change = any(s.register_read is RegisterRead.ON_CHANGE for s in _mac_sources(machine.stores, groups).values())
+    on_change = any(not store.reads_per_mac(o) for o, store in _mac_sources(machine.stores, groups).items())
     *outside, innermost = choices
     for final in innermost:
         for fixed in (0, 1) if on_change else (0,):
@@ -219,9 +219,7 @@ def _skeleton(
         source=_ints([t[1] for t in transfers]),
         target=_ints([t[2] for t in transfers]),
         target_stage=_ints([max(stage) if t[2] == steps else stage[t[2]] for t in transfers]),
-        per_mac=_ints(
-            [t[2] == steps and machine.stores[ident[t[1]]].register_read is RegisterRead.PER_MAC for t in transfers]
-        ),
+        per_mac=_ints([t[2] == steps and machine.stores[ident[t[1]]].reads_per_mac(Operand(t[0])) for t in transfers]),
         fixed=_ints([fixed]),
     )
 

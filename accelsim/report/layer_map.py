@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from accelsim.engine.analytical import LayerResult
     from accelsim.hardware.spec import Hardware
+    from accelsim.workload.layer import Layer
     from accelsim.workload.network import Network
 
 COLORS = {Operand.W: "#0072B2", Operand.I: "#E69F00", Operand.O: "#009E73"}
@@ -103,9 +104,27 @@ def map_layer(
         InputError: The network has no such layer on the array, or an option is wrong.
         NoMappingError: Nothing fits.
     """
-    from accelsim.hardware.loader import load_hardware  # noqa: PLC0415
     from accelsim.mapping.machine import machine_of  # noqa: PLC0415
     from accelsim.simulation import solve_one  # noqa: PLC0415 - numba is loaded only where it is used
+
+    own, hw = find_layer(network, layer, hardware, batch=batch)
+    result = solve_one(own, hw, **options)
+    if isinstance(result, NestResult) and isinstance(result.mapping, NestMapping):
+        fills = nest_fills(result.mapping.nest, result.layer, machine_of(hw))
+    else:
+        fills = buffer_fills(result, hw)
+    return LayerMap(hardware=hw, result=result, fills=fills)
+
+
+def find_layer(
+    network: Network | str, layer: str, hardware: Hardware | str, *, batch: int = 1
+) -> tuple[Layer, Hardware]:
+    """Return a layer of a network, by name, and an accelerator.
+
+    Raises:
+        InputError: The network has no such layer on the array, or a name is wrong.
+    """
+    from accelsim.hardware.loader import load_hardware  # noqa: PLC0415
     from accelsim.workload.loader import load_network  # noqa: PLC0415
 
     net = (load_network(network) if isinstance(network, str) else network).with_batch(batch)
@@ -116,12 +135,7 @@ def map_layer(
             f"network {net.name}: no layer {layer!r} runs on the array{did_you_mean(layer, names)}; "
             f"see `accelsim networks {net.name}`"
         )
-    result = solve_one(names[layer], hw, **options)
-    if isinstance(result, NestResult) and isinstance(result.mapping, NestMapping):
-        fills = nest_fills(result.mapping.nest, result.layer, machine_of(hw))
-    else:
-        fills = buffer_fills(result, hw)
-    return LayerMap(hardware=hw, result=result, fills=fills)
+    return names[layer], hw
 
 
 def plot_map(found: LayerMap, path: str | PathLike[str]) -> None:

@@ -16,7 +16,6 @@ import sys
 from accelsim.dims import Dim, Operand
 from accelsim.engine.closed_form import evaluate
 from accelsim.errors import InputError
-from accelsim.mapping.hierarchy import RegisterRead
 from accelsim.mapping.nest import Nest, check
 from accelsim.workload.layer import Layer
 from benchmarks.peers import peer_zigzag, ref16
@@ -82,20 +81,19 @@ def main() -> None:
     if sentence := peer_zigzag.missing():
         print(sentence)
         return
-    draw = random.Random(options.seed)
+    draw, machine = random.Random(options.seed), ref16.machine("ZigZag")
     compared = wrong = 0
     while compared < options.count:
         layer = draw_layer(draw)
         try:
             nest = draw_nest(draw, layer)
-            check(nest, layer, ref16.machine(RegisterRead.ON_CHANGE))
+            check(nest, layer, machine)
         except InputError:
             continue
         compared += 1
         theirs = peer_zigzag.judge(nest, layer)
-        own, order = ref16.with_own_registers(nest)
-        cost = evaluate(own, layer, ref16.matched_machine(ref16.Terms.ZIGZAG, order))
-        counted = ref16.words_as_zigzag(cost, own, layer)
+        cost = evaluate(nest, layer, machine)
+        counted = ref16.words_as_zigzag(cost, nest, layer)
         off = [
             term
             for term in sorted({*counted, *theirs.words})

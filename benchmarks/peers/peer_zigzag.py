@@ -25,11 +25,10 @@ from typing import Any
 from accelsim.dims import Dim, Operand
 from accelsim.engine.closed_form import evaluate
 from accelsim.errors import InputError
-from accelsim.mapping.hierarchy import RegisterRead
 from accelsim.mapping.nest import Nest, Place, Unrolling, check, cuts, to_data
 from accelsim.workload.layer import Dims, Layer
 from benchmarks.peers import ref16
-from benchmarks.peers.ref16 import Term, Terms
+from benchmarks.peers.ref16 import Term
 
 NAMES = {Dim.N: "B", Dim.G: "G", Dim.K: "K", Dim.C: "C", Dim.P: "OY", Dim.Q: "OX", Dim.R: "FY", Dim.S: "FX"}
 MEMORY_OPERANDS = {Operand.W: "I2", Operand.I: "I1", Operand.O: "O"}
@@ -405,10 +404,10 @@ def _parsed(layer: Layer) -> tuple[Any, Any]:
 
 def print_terms(layer: Layer, result: Result) -> None:
     """Print the terms of ZigZag's cost beside the closed form's of the same mapping."""
-    check(result.nest, layer, ref16.machine(RegisterRead.ON_CHANGE))
-    nest, order = ref16.with_own_registers(result.nest)
-    cost = evaluate(nest, layer, ref16.matched_machine(Terms.ZIGZAG, order))
-    ours, its = ref16.words(cost), ref16.words_as_zigzag(cost, nest, layer)
+    machine = ref16.machine("ZigZag")
+    check(result.nest, layer, machine)
+    cost = evaluate(result.nest, layer, machine)
+    ours, its = ref16.words(cost), ref16.words_as_zigzag(cost, result.nest, layer)
     print(f"{'term':<24}{'ZigZag':>14}{'by its rules':>14}{'ours':>14}")
     for term in sorted({*result.words, *ours, *its}):
         name = f"{term.level} {term.operand.name} {term.action} {term.way}"

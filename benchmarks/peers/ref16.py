@@ -4,7 +4,7 @@
 of 64 Ki words, 16 read and 16 written a cycle; a DRAM of 4 words a cycle in all; no bypass. A word costs 1 in a
 register file, 6 in the buffer, 200 in DRAM, a MAC 1; multicast and reduction are free; the padded input is stored.
 
-What the tools charge for the same mapping differs; ``matched_machine`` states their terms as a machine of ours, and
+What the tools charge for the same mapping differs; ``machine`` states their terms as a machine of ours, and
 ``docs/peers.md`` explains every difference that is left.
 """
 
@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import dataclass
 
 from accelsim.dims import USES, Dim, Operand
 from accelsim.engine.closed_form import MAC, Cost
 from accelsim.mapping.hierarchy import Axis, Buffering, Machine, RegisterRead, SpatialFanout, Store
-from accelsim.mapping.nest import Nest, Place, Unrolling, cuts
+from accelsim.mapping.nest import Nest, cuts
 from accelsim.workload.layer import Layer
 
 WORD_BITS = 16
@@ -37,13 +36,6 @@ LAYERS = {
 """The layers that are compared if none are named."""
 
 
-class Terms(StrEnum):
-    """Whose way of charging a mapping."""
-
-    ZIGZAG = "zigzag"
-    ACCELFORGE = "accelforge"
-
-
 def layer(text: str) -> Layer:
     """Return a layer by its name in ``LAYERS``, or from ``IN,OUT,SIZE,KERNEL[,STRIDE[,GROUPS]]``; padding is same."""
     if text in LAYERS:
@@ -53,11 +45,22 @@ def layer(text: str) -> Layer:
     return Layer.conv(text, channels, filters, size, kernel, stride=stride, padding=kernel // 2, groups=groups)
 
 
-def machine(register_read: RegisterRead, buffering: Buffering = Buffering.ROLLING) -> Machine:
-    """Return ref16 with one register file per PE, split between the operands.
+ZIGZAG = {Operand.W: RegisterRead.ON_CHANGE, Operand.I: RegisterRead.ON_CHANGE, Operand.O: RegisterRead.PER_MAC}
+"""When ZigZag charges a register: W and I when the word is another one, partial sums at every MAC."""
+
+TERMS: dict[str, RegisterRead | dict[Operand, RegisterRead]] = {
+    "ZigZag": ZIGZAG,
+    "per_mac": RegisterRead.PER_MAC,
+    "on_change": RegisterRead.ON_CHANGE,
+}
+"""Ways of charging registers by name; AccelForge's is ``per_mac``."""
+
+
+def machine(terms: str, buffering: Buffering = Buffering.ROLLING) -> Machine:
+    """Return ref16: one register file per PE, split between the operands.
 
     Args:
-        register_read: When a MAC reads its registers.
+        terms: When a MAC reads its registers, a key of ``TERMS``.
         buffering: How tiles get into the buffer and the registers; the peers use the whole capacity for one tile.
     """
     registers = Store(
@@ -66,37 +69,9 @@ def machine(register_read: RegisterRead, buffering: Buffering = Buffering.ROLLIN
         read_energy=REGISTER_ENERGY,
         write_energy=REGISTER_ENERGY,
         buffering=buffering,
-        register_read=register_read,
+        register_read=TERMS[terms],
     )
-    return _around(f"ref16 {register_read}", (registers,), buffering)
-
-
-def matched_machine(terms: Terms, order: Sequence[Operand] = (Operand.W, Operand.O, Operand.I)) -> Machine:
-    """Return the machine under which the closed form charges a mapping what a peer charges.
-
-    AccelForge reads every operand's register at every MAC. ZigZag reads the registers of W and I when the word is
-    another one, but writes (and reads back) that of O at every MAC: the operands have register files of their own,
-    and ``with_own_registers`` rewrites a nest for them.
-
-    Args:
-        terms: Whose terms.
-        order: Order of the register files, as the nest places their tiles, the outermost first.
-    """
-    stores = tuple(
-        Store(
-            name=f"rf_{operand.name}",
-            keeps=frozenset({operand}),
-            words=REGISTER_WORDS[operand],
-            read_energy=REGISTER_ENERGY,
-            write_energy=REGISTER_ENERGY,
-            buffering=Buffering.ROLLING,
-            register_read=RegisterRead.PER_MAC
-            if terms is Terms.ACCELFORGE or operand is Operand.O
-            else RegisterRead.ON_CHANGE,
-        )
-        for operand in order
-    )
-    return _around(f"ref16 in the terms of {terms}", stores, Buffering.ROLLING)
+    return _around(f"ref16 {terms}", (registers,), buffering)
 
 
 def _around(name: str, registers: tuple[Store, ...], buffering: Buffering) -> Machine:
@@ -119,31 +94,6 @@ def _around(name: str, registers: tuple[Store, ...], buffering: Buffering) -> Ma
         word_bits=WORD_BITS,
         stores_padding=True,
     )
-
-
-def with_own_registers(nest: Nest) -> tuple[Nest, tuple[Operand, ...]]:
-    """Return a nest on ref16 with a register file for every operand, and the order of these files."""
-    steps: list[Place | Unrolling] = []
-    order: list[Operand] = []
-    for step in nest.steps:
-        if not isinstance(step, Place) or step.store != "rf":
-            steps.append(step)
-            continue
-        operands = sorted(step.operands)
-        order += operands
-        for operand in operands:
-            inside = step.order if operand is operands[-1] else ()
-            steps.append(replace(step, store=f"rf_{operand.name}", operands=frozenset({operand}), order=inside))
-    return Nest(steps=tuple(steps)), tuple(order)
-
-
-def with_joint_registers(nest: Nest) -> Nest:
-    """Return a nest on a machine with a register file for every operand as one on ref16."""
-    steps = [
-        replace(step, store="rf") if isinstance(step, Place) and step.store.startswith("rf_") else step
-        for step in nest.steps
-    ]
-    return Nest(steps=tuple(steps))
 
 
 @dataclass(frozen=True, order=True)
