@@ -249,11 +249,15 @@ def _solve_all(layers: Sequence[Layer], run: _Run, progress: Callable[[int, int]
             answers[layer, flow] = run.recall(flow, known[key])
         else:
             open_questions.append((layer, flow))
-    for count, (pair, answer) in enumerate(_solve_open(open_questions, run), 1):
-        answers[pair] = answer
-        if progress:
-            progress(count, len(open_questions))
-    cache.write({asked[pair]: _plain(answers[pair]) for pair in open_questions})
+    if progress and open_questions:
+        progress(0, len(open_questions))
+    try:
+        for count, (pair, answer) in enumerate(_solve_open(open_questions, run), 1):
+            answers[pair] = answer
+            if progress:
+                progress(count, len(open_questions))
+    finally:  # also of a run that is interrupted, what is solved is kept
+        cache.write({asked[pair]: _plain(answers[pair]) for pair in open_questions if pair in answers})
     return [run.result(layer, {flow: answers[layer, flow] for flow in run.dataflows}) for layer in layers]
 
 

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -57,7 +58,9 @@ class Server:
         response = connection.getresponse()
         body = response.read()
         connection.close()
-        if response.status != 200:
+        if response.status == HTTPStatus.ACCEPTED:
+            return self.get(path)  # the answer takes longer than the server's patience
+        if response.status != HTTPStatus.OK:
             raise SystemExit(f"{path}: {response.status} {body[:200]!r}")
         return body
 
