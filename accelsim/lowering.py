@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from accelsim import cache
 from accelsim.dims import Dim, Operand
 from accelsim.errors import HardwareError, WorkloadError
 from accelsim.hardware import costs
@@ -86,6 +87,8 @@ class LoweredMachine:
     def __init__(self, hardware: Hardware) -> None:
         self.hardware = hardware
         self._arrays: dict[tuple[str, int], MachineArrays] = {}
+        self._energies: dict[str, np.ndarray] = {}
+        self._keys: dict[tuple[str, int], bytes] = {}
 
     def arrays(self, dataflow_name: str, layer: Layer) -> MachineArrays:
         """Return what ``lower_machine`` does, computed once; not to be changed."""
@@ -93,6 +96,19 @@ class LoweredMachine:
         if key not in self._arrays:
             self._arrays[key] = lower_machine(self.hardware, dataflow_name, layer)
         return self._arrays[key]
+
+    def key(self, dataflow_name: str, layer: Layer) -> bytes:
+        """Return a hash of ``arrays``, as a part of a question to the cache, computed once."""
+        key = (dataflow_name, layer.R * layer.S)
+        if key not in self._keys:
+            self._keys[key] = cache.key_of(self.arrays(dataflow_name, layer))
+        return self._keys[key]
+
+    def unit_energies(self, dataflow_name: str) -> np.ndarray:
+        """Return what the function of that name does, computed once; not to be changed."""
+        if dataflow_name not in self._energies:
+            self._energies[dataflow_name] = unit_energies(self.hardware, dataflow_name)
+        return self._energies[dataflow_name]
 
 
 _latest: LoweredMachine | None = None
@@ -123,7 +139,8 @@ def tile_candidates(
     Returns:
         int64[6, most] sizes, padded with ones, and int64[6] how many each dim has.
     """
-    choices = [_sizes(int(layer.dims[dim]), _block(dim, machine) if whole_blocks else 1) for dim in TILED_DIMS]
+    blocks = _blocks(machine) if whole_blocks else [1] * len(Dim)
+    choices = [_sizes(size, block) for size, block in zip(layer.dims.tolist(), blocks, strict=True)][: len(TILED_DIMS)]
     sizes = np.ones((len(choices), max(map(len, choices))), dtype=np.int64)
     for row, choice in enumerate(choices):
         sizes[row, : len(choice)] = choice
@@ -136,11 +153,12 @@ def _sizes(dim: int, block: int) -> tuple[int, ...]:
     return tuple(dict.fromkeys(min(dim, math.ceil(size / block) * block) for size in smallest))
 
 
-def _block(dim: Dim, machine: MachineArrays) -> int:
-    for axis in range(2):
-        if machine.axis_dims[axis] == dim:
-            return int(machine.axis_sizes[axis])
-    return int(machine.split[dim])
+def _blocks(machine: MachineArrays) -> list[int]:
+    """Return how much of every dim the array and its registers take at a time."""
+    blocks: list[int] = machine.split.tolist()
+    for axis in (1, 0):  # the rows have the last word, as in the kernels
+        blocks[int(machine.axis_dims[axis])] = int(machine.axis_sizes[axis])
+    return blocks
 
 
 def _outer_levels(hardware: Hardware) -> tuple[Memory, Memory]:

@@ -20,7 +20,6 @@ from accelsim.workload.network import Network
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
     import pandas as pd
 
 SCHEMA_VERSION = 1
@@ -90,6 +89,16 @@ COLUMNS: dict[str, Column] = {
     "mappings_walked": Column("", "Mappings evaluated in full; all others were proven no better."),
 }
 """Every column of the per-layer table, in order."""
+
+
+def _columns_of(memory: str, kind: str) -> list[tuple[int, int]]:
+    """Return the count and the operand of everything of a kind that a memory moves."""
+    names = {f"{memory}_{kind}_{operand.name}": int(operand) for operand in Operand}
+    return [(int(Count[name]), operand) for name, operand in names.items() if name in Count.__members__]
+
+
+_MOVES = {memory: (_columns_of(memory, "READ"), _columns_of(memory, "WRITE")) for memory in ("DRAM", "GLB")}
+"""Columns of the counts that a memory reads, and writes, each with its operand."""
 
 
 @dataclass(frozen=True)
@@ -197,24 +206,24 @@ class Result:
     def _utilization(self, macs_executed: float, cycles: int) -> float:
         return float(macs_executed / (self.hardware.pes * cycles))
 
-    def _bytes(self, counts: np.ndarray, memory: str) -> float:
+    @cached_property
+    def _word_bytes(self) -> list[float]:
+        """Bytes of a word of every operand."""
+        return [self.hardware.operand_width(operand) / 8 for operand in Operand]
+
+    def _bytes(self, counts: list[float], memory: str) -> float:
         """Return the bytes that a memory reads and writes, each operand's words in its own width."""
-        total = 0.0
-        for kind in ("READ", "WRITE"):
-            words = [
-                counts[Count[f"{memory}_{kind}_{operand.name}"]] * (self.hardware.operand_width(operand) / 8)
-                for operand in Operand
-                if f"{memory}_{kind}_{operand.name}" in Count.__members__
-            ]
-            total += sum(words)
-        return float(total)
+        reads, writes = (
+            sum(counts[index] * self._word_bytes[operand] for index, operand in columns) for columns in _MOVES[memory]
+        )
+        return float(reads + writes)
 
     def _record(self, result: LayerResult) -> dict[str, Any]:
-        layer, counts = result.layer, result.counts
-        dram_read = counts[Count.DRAM_READ_W : Count.DRAM_READ_O + 1].sum()
+        layer, counts = result.layer, result.counts.tolist()  # Python's floats are the faster ones, one by one
+        dram_read = sum(counts[Count.DRAM_READ_W : Count.DRAM_READ_O + 1])
         dram_write = counts[Count.DRAM_WRITE_O]
-        glb_read = counts[Count.GLB_READ_W : Count.GLB_READ_O + 1].sum()
-        glb_write = counts[Count.GLB_WRITE_W : Count.GLB_WRITE_O + 1].sum()
+        glb_read = sum(counts[Count.GLB_READ_W : Count.GLB_READ_O + 1])
+        glb_write = sum(counts[Count.GLB_WRITE_W : Count.GLB_WRITE_O + 1])
         executed = float(counts[Count.MAC])
         return {
             "network": self.network.name,

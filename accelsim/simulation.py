@@ -15,6 +15,7 @@ from accelsim import cache
 from accelsim.engine.analytical import (
     Answer,
     LayerResult,
+    best_answer,
     best_of,
     layer_result,
     question,
@@ -221,13 +222,15 @@ class _Run:
         Raises:
             NoMappingError: No mapping fits under any of them.
         """
-        found = [
+        found: list[LayerResult] = [
             self.searches[flow].result(layer, answer)
-            if isinstance(answer, NestAnswer)
-            else layer_result(layer, self.hardware, flow, answer)
             for flow, answer in answers.items()
-            if answer is not None
+            if isinstance(answer, NestAnswer)
         ]
+        programs = {flow: answer for flow, answer in answers.items() if isinstance(answer, Answer)}
+        if programs:
+            flow = best_answer(programs, self.hardware, self.objective)
+            found.append(layer_result(layer, self.hardware, flow, programs[flow]))
         if not found:
             first = self.dataflows[0]
             search = self.searches.get(first)
@@ -264,11 +267,15 @@ def _solve_all(layers: Sequence[Layer], run: _Run, progress: Callable[[int, int]
             answers[layer, flow] = run.recall(flow, known[key])
         else:
             open_questions.append((layer, flow))
-    for count, (pair, answer) in enumerate(_solve_open(open_questions, run), 1):
-        answers[pair] = answer
-        if progress:
-            progress(count, len(open_questions))
-    cache.write({asked[pair]: _plain(answers[pair]) for pair in open_questions})
+    if progress and open_questions:
+        progress(0, len(open_questions))
+    try:
+        for count, (pair, answer) in enumerate(_solve_open(open_questions, run), 1):
+            answers[pair] = answer
+            if progress:
+                progress(count, len(open_questions))
+    finally:  # also of a run that is interrupted, what is solved is kept
+        cache.write({asked[pair]: _plain(answers[pair]) for pair in open_questions if pair in answers})
     return [run.result(layer, {flow: answers[layer, flow] for flow in run.dataflows}) for layer in layers]
 
 
@@ -279,6 +286,9 @@ def _solve_open(
     if not pairs:
         return
     yield pairs[0], run.solve(*pairs[0])  # alone: it may compile the kernels
+    if _threads() == 1:
+        yield from ((pair, run.solve(*pair)) for pair in pairs[1:])
+        return
     with ThreadPoolExecutor(max_workers=_threads()) as pool:
         futures = [pool.submit(run.solve, *pair) for pair in pairs[1:]]
         try:

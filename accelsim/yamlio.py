@@ -12,7 +12,7 @@ import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, TypeVar
@@ -143,7 +143,7 @@ def convert(document: Document, type_: type[T], error: type[InputError] = InputE
     Raises:
         InputError: As ``error``, in one sentence with file, line, field, what was found and what is allowed.
     """
-    schema = inspect.type_info(type_)
+    schema = _schema(type_)  # type: ignore[arg-type]  # mypy takes a type variable's type for unhashable
     problem = mismatch(document.data, schema, ())
     if problem is not None:
         raise error(at(document, *problem))
@@ -152,6 +152,12 @@ def convert(document: Document, type_: type[T], error: type[InputError] = InputE
     except (msgspec.ValidationError, AccelsimError) as wrong:
         path, reason = refused(document.data, schema, ()) or ((), str(wrong))
         raise error(at(document, path, reason)) from None
+
+
+@cache
+def _schema(type_: type) -> inspect.Type:
+    """Describe a type once: a search builds a thousand accelerators."""
+    return inspect.type_info(type_)
 
 
 def _read_text(path: str, error: type[InputError]) -> str:

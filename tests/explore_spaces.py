@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ layers:
 
 
 def write_network(folder: Path) -> str:
-    """Write the network's file and return its path."""
+    """Write the network's file, whole at any moment, as other processes may be reading it; return its path."""
     path = folder / "three_layers.yaml"
-    path.write_text(NETWORK, encoding="utf-8")
+    new = folder / f"{os.getpid()}.yaml"
+    new.write_text(NETWORK, encoding="utf-8")
+    new.replace(path)
     return str(path)
 
 

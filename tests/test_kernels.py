@@ -170,6 +170,26 @@ def test_does_no_candidate_beat_the_mapper(search):
             assert (answer.times, answer.counts) == (tuple(times), tuple(counts))
 
 
+@given(searches(most=MOST))
+def test_do_the_bounds_that_come_first_bound_every_mapping(search):
+    """A candidate costs in no order less than it is said to, for any objective; none that fits is lost."""
+    arrays, machine_arrays = lowered(*search)
+    sizes, lengths = tile_candidates(arrays, machine_arrays)
+    values: dict[tuple[int, ...], list[list[float]]] = {}
+    for tile, order in candidates_of(*search, whole_blocks=True):
+        values.setdefault(tuple(tile[: Dim.R]), []).append(scores((tile, order), arrays, machine_arrays))
+    cuts = kernels.cut_tables(sizes, lengths, arrays, machine_arrays)
+    tables = kernels.axis_tables(sizes, lengths, arrays, machine_arrays)
+    tiles = list(product(*(row[:length] for row, length in zip(sizes, lengths, strict=True))))
+    for objective in range(len(OBJECTIVES)):
+        lows, space = kernels.least_values(sizes, lengths, cuts, tables, arrays, machine_arrays, objective)
+        assert space == sum(map(len, values.values()))
+        for low, tile in zip(lows, tiles, strict=True):
+            found = values.get(tuple(tile), [])
+            assert math.isinf(low) == (not found)
+            assert all(low <= value[objective] for value in found)
+
+
 @given(layers(most=MOST, plain=True), st.data())
 def test_are_the_candidates_enough_for_the_least_energy(layer, data):
     """With one PE and no padding, no tile size of all 1 to the dim takes less energy than the mapper's."""

@@ -7,9 +7,11 @@ import gzip
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from browser import Opened, browser
@@ -267,6 +269,46 @@ def test_do_the_switches_switch(chromium: Any, address: str, results: list[Resul
     assert opened.count("#layer-chart .bars .point path") > before
     opened.page.select_option("#level", "buffer")
     assert opened.texts("#roofline-chart .xtitle")[0] == "MACs per byte between buffer and array"
+    assert opened.complaints == []
+    opened.context.close()
+
+
+def test_has_everything_on_the_page_its_unit_and_tooltip(chromium: Any, address: str, results: list[Result]) -> None:
+    """Headings carry unit and definition, in every table with all columns shown; so does every metric's chart."""
+    opened = Opened(chromium, address)
+    opened.page.evaluate("document.querySelectorAll('#columns input:not(:checked)').forEach((box) => box.click())")
+    data = page_data(results)
+    for table, described in (("table", data["columns"]), ("summary", data["totals"])):
+        tips = opened.page.locator(f"#{table} thead button").evaluate_all("all => all.map((one) => one.title)")
+        assert len(tips) == len(described), table
+        for tip, (name, column) in zip(sorted(tips), sorted(described.items()), strict=True):
+            unit = column["unit"].replace("energy unit", "MAC energies")
+            assert tip == f"{name}{f' [{unit}]' if unit else ''}: {column['help']}"
+    for metric in data["metrics"]:
+        opened.page.select_option("#metric", metric["key"])
+        assert metric["help"] in opened.texts("#metric-help")[0]
+        assert re.search(r"\(.+\)$", opened.texts("#layer-chart .ytitle")[0]), metric["key"]
+    assert opened.complaints == []
+    opened.context.close()
+
+
+def test_do_energies_of_different_units_stay_apart(chromium: Any, results: list[Result], tmp_path: Path) -> None:
+    """Accelerators that count in another unit than the chosen one are not on its axis, and named beside it."""
+    first = next(r for r in results if r.hardware.name == "16x16_128KB")
+    other = msgspec.structs.replace(first.hardware, name="in_pj", energy_unit="pJ")
+    path = tmp_path / "units.html"
+    path.write_text(report_html([first, replace(first, hardware=other)]), encoding="utf-8")
+    opened = Opened(chromium, path.as_uri())
+    opened.page.select_option("#total-metric", "energy")
+    assert opened.texts("#totals-chart .ytitle")[0] == "energy (MAC energies)"
+    assert opened.count("#totals-chart .bars .point path") == 1
+    assert opened.texts("#totals-note")[0].endswith("in_pj")
+    opened.page.select_option("#hardware", "in_pj")
+    assert opened.texts("#totals-chart .ytitle")[0] == "energy (pJ)"
+    assert opened.texts("#totals-note")[0].endswith("16x16_128KB")
+    opened.page.select_option("#total-metric", "cycles")
+    assert opened.count("#totals-chart .bars .point path") == 2
+    assert opened.texts("#totals-note")[0] == ""
     assert opened.complaints == []
     opened.context.close()
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from accelsim import load_hardware, simulate
+from accelsim.engine.general import NestResult
 from accelsim.errors import InputError
 from accelsim.report import roofline_table
 from accelsim.report.accuracy import plot_comparison
@@ -37,7 +38,8 @@ from accelsim.report.ratios.study import (
 from accelsim.report.roofline import KIND_MARKS, plot_roofline, roofline_figure
 from accelsim.report.tables import comparison_rows
 from accelsim.simulation import compare
-from accelsim.workload.layer import Layer
+from accelsim.workload.layer import Layer, Shape
+from accelsim.workload.network import INPUT, Network
 
 REPORT = Path(__file__).parent.parent / "reports" / "roofline"
 
@@ -85,6 +87,25 @@ def test_does_no_layer_beat_its_roofs_or_the_ideal(network: str, machine: str, d
             point.attainable == {"compute": point.peak, "dram": point.dram_roof, "glb": point.buffer_roof}[point.limit]
         )
     assert sum(point.time_share for point in points) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("machine", ["edge_16x16_L2", "gemmini_16x16"])
+def test_do_memories_and_networks_inside_set_roofs_of_a_machine_of_any_hierarchy(machine: str) -> None:
+    """No layer beats its roofs, and the buffer's is that of the busiest memory or network inside of DRAM."""
+    layer = Layer.conv("conv", 8, 8, 6, 3, padding=1)
+    net = Network(name="one", input_shape=Shape(8, 6, 6), layers=(layer,), inputs={layer.name: (INPUT,)})
+    result = simulate(net, machine)
+    (point,) = layer_points(result)
+    (entry,) = result.layer_results
+    assert isinstance(entry, NestResult)
+    outermost = result.hardware.memories[0].name
+    assert point.buffer_roof == layer.macs / max(
+        busy for name, busy in entry.cost.busy_cycles.items() if name != outermost
+    )
+    assert point.reached <= point.attainable * (1 + 1e-9)
+    text = "\n".join(roofline_table.lines(result))
+    assert "inf" not in text
+    assert "inside" in text
 
 
 def test_are_the_roofs_those_of_the_hardware_file() -> None:

@@ -17,6 +17,7 @@ from browser import Opened, browser
 
 from accelsim import load_hardware, load_network, simulate
 from accelsim.errors import InputError
+from accelsim.report.web.jobs import Jobs, Underway
 from accelsim.report.web.live import Control, Playground
 from accelsim.report.web.serve import LONGEST_QUERY, LiveServer
 
@@ -29,6 +30,7 @@ ASKED = {
     "dram_words_per_cycle": "8",
     "dataflow": "best",
     "objective": "cycles",
+    "batch": "1",
 }
 """A full request."""
 
@@ -55,6 +57,14 @@ def call(server: LiveServer, path: str, method: str = "GET", **headers: str) -> 
 
 
 def ask(server: LiveServer, **changes: str | None) -> tuple[int, Any]:
+    """Status and answer, asked for until it is there, as the page does."""
+    status, answer = ask_once(server, **changes)
+    while status == 202:
+        status, answer = ask_once(server, **changes)
+    return status, answer
+
+
+def ask_once(server: LiveServer, **changes: str | None) -> tuple[int, Any]:
     query = {name: value for name, value in (ASKED | changes).items() if value is not None}
     status, _, answer = call(server, f"/api/simulate?{urlencode(query)}")
     return status, answer
@@ -66,7 +76,7 @@ def ask(server: LiveServer, **changes: str | None) -> tuple[int, Any]:
 def test_is_the_answer_what_the_simulator_says(server: LiveServer) -> None:
     """Array, buffer, bandwidth, dataflow and width reach the simulator, each of them."""
     changes = {"rows": "8", "cols": "32", "buffer_kib": "64", "dram_words_per_cycle": "4", "dataflow": "ws"}
-    status, answer = ask(server, **changes, width="1.5")
+    status, answer = ask(server, **changes, width="1.5", batch="2", objective="edp")
     assert status == 200
     hardware = load_hardware(
         "16x16_128KB",
@@ -77,17 +87,18 @@ def test_is_the_answer_what_the_simulator_says(server: LiveServer) -> None:
             "memories.DRAM.words_per_cycle": 4,
         },
     )
-    result = simulate(load_network("squeezenext23", width=1.5), hardware, dataflow="ws")
+    asked = {"dataflow": "ws", "batch": 2, "objective": "edp"}
+    result = simulate(load_network("squeezenext23", width=1.5), hardware, **asked)
     assert answer["row"]["cycles"] == result.totals["cycles"]
     assert answer["result"]["layers"]["cycles"] == [record["cycles"] for record in result.records]
     assert answer["result"]["config"]["fanouts"][0]["cols"] == 32
-    assert answer["result"]["hardware"] == ("16x16_128KB (8x32 PEs, 64 KiB, 4 words/cycle, ws)")
+    assert answer["result"]["hardware"] == ("16x16_128KB (8x32 PEs, 64 KiB, 4 words/cycle, batch 2, ws, edp)")
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [("rows", "8"), ("cols", "8"), ("buffer_kib", "32"), ("dram_words_per_cycle", "2"), ("dataflow", "os"),
-     ("width", "2"), ("hardware", "8x8_32KB"), ("network", "mobilenet")],
+     ("objective", "energy"), ("batch", "3"), ("width", "2"), ("hardware", "8x8_32KB"), ("network", "mobilenet")],
 )  # fmt: skip
 def test_does_every_control_change_the_numbers(server: LiveServer, name: str, value: str) -> None:
     """A control that moves alone moves the cycles, and the answer has a name of its own."""
@@ -111,6 +122,88 @@ def test_does_a_warm_server_answer_at_once(server: LiveServer) -> None:
         assert status == 200
         assert answer["seconds"] > 0
     assert min(spent) < 1.0
+
+
+def test_is_long_work_told_in_time_and_shared() -> None:
+    """A request comes back with how far the work is; the next ones wait for the same work, and get its answer."""
+    go, started = threading.Event(), []
+    jobs = Jobs(patience=0.05)
+
+    def work(progress: Any) -> str:
+        started.append(1)
+        progress(3, 8)
+        go.wait(60)
+        return "done"
+
+    first = jobs.ask("question", work)
+    assert (first.done, first.of) == (3, 8)
+    quick = jobs.ask("other", lambda progress: "quick", "other lane")
+    assert quick == "quick"
+    go.set()
+    while isinstance(answer := jobs.ask("question", work), Underway):
+        pass
+    assert (answer, len(started)) == ("done", 1)
+
+
+def test_is_work_that_nobody_asks_for_given_up() -> None:
+    """It ends at its next step, makes room for what waits behind it, and starts again when it is asked for again."""
+    steps, ended = [], threading.Event()
+    jobs = Jobs(patience=0.02, forgotten=0.1)
+
+    def work(progress: Any) -> str:
+        try:
+            for step in range(3000):
+                progress(step, 3000)
+                steps.append(step)
+                time.sleep(0.01)
+        finally:
+            ended.set()
+        return "never"
+
+    assert isinstance(jobs.ask("long", work), Underway)
+    while isinstance(answer := jobs.ask("next", lambda progress: "next"), Underway):
+        pass
+    assert answer == "next"
+    assert ended.is_set()
+    assert len(steps) < 3000
+    while isinstance(answer := jobs.ask("long", lambda progress: "again"), Underway):
+        pass
+    assert answer == "again"
+
+
+def test_does_what_goes_wrong_in_work_reach_who_asks() -> None:
+    """An error in the work is raised where it is asked for, each time."""
+    jobs = Jobs(patience=60)
+
+    def work(progress: Any) -> str:
+        raise InputError("no such thing")
+
+    for _ in range(2):
+        with pytest.raises(InputError, match="no such thing"):
+            jobs.ask("question", work)
+
+
+def test_does_a_search_over_many_levels_answer_with_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine whose mapping must be searched the server answers 202 at once, later 200 with the result."""
+    go, result = threading.Event(), simulate("squeezenext23", "16x16_128KB")
+
+    def slow(*arguments: Any, progress: Any, **options: Any) -> Any:
+        progress(1, 36)
+        go.wait(60)
+        return result
+
+    playground = Playground("squeezenext23", "16x16_128KB")
+    monkeypatch.setattr("accelsim.report.web.live.simulate", slow)
+    monkeypatch.setattr(playground, "_jobs", Jobs(patience=0.2))
+    with LiveServer(playground) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        status, answer = ask_once(other, rows="9")
+        assert (status, answer["done"], answer["of"]) == (202, 1, 36)
+        go.set()
+        status, answer = ask(other, rows="9")
+        other.shutdown()
+    assert status == 200
+    assert answer["row"]["cycles"] == result.totals["cycles"]
 
 
 # --- refusals -----------------------------------------------------------------------------------

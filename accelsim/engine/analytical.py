@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 
@@ -14,7 +14,7 @@ from accelsim import cache
 from accelsim.compilation import announce
 from accelsim.dims import Operand
 from accelsim.hardware.spec import Hardware
-from accelsim.lowering import TILED_DIMS, lower_layer, lowered, tile_candidates, unit_energies
+from accelsim.lowering import TILED_DIMS, lower_layer, lowered, tile_candidates
 from accelsim.mapping.arrays import Count
 from accelsim.mapping.mapping import OBJECTIVES, NestMapping, build_mapping
 from accelsim.mapping.mapping import Mapping as LoopNest
@@ -125,7 +125,7 @@ def solve_layer(layer: Layer, hardware: Hardware, dataflow: str, objective: str)
 
 def question(layer: Layer, hardware: Hardware, dataflow: str, objective: str) -> bytes:
     """Return the cache key of what ``solve_layer`` would compute."""
-    return cache.key_of(lower_layer(layer), lowered(hardware).arrays(dataflow, layer), objective)
+    return cache.key_of(lower_layer(layer), lowered(hardware).key(dataflow, layer), objective)
 
 
 def best_of(results: Iterable[LayerResult], objective: str) -> LayerResult:
@@ -135,18 +135,11 @@ def best_of(results: Iterable[LayerResult], objective: str) -> LayerResult:
         results: What the layer costs under every dataflow to choose from, one at least.
         objective: One of ``OBJECTIVES``.
     """
-
-    def score(result: LayerResult) -> tuple[float, float]:
-        cycles, energy = float(result.cycles), result.total_energy
-        return {"cycles": (cycles, energy), "energy": (energy, cycles), "edp": (cycles * energy, cycles)}[objective]
-
-    return min(results, key=score)
+    return min(results, key=lambda result: _score(float(result.cycles), result.total_energy, objective))
 
 
 def layer_result(layer: Layer, hardware: Hardware, dataflow: str, answer: Answer) -> LayerResult:
     """Return what a layer costs under what ``solve_layer`` says for a dataflow."""
-    counts = np.array(answer.counts)
-    spent = counts * unit_energies(hardware, dataflow)
     cycles, array_cycles, dram_cycles, iteration_cycles = answer.times
     return LayerResult(
         layer=layer,
@@ -155,11 +148,37 @@ def layer_result(layer: Layer, hardware: Hardware, dataflow: str, answer: Answer
         array_cycles=array_cycles,
         iteration_cycles=iteration_cycles,
         dram_cycles=dram_cycles,
-        counts=counts,
-        energy={name: float(spent[first : last + 1].sum()) for name, (first, last) in ENERGY_COMPONENTS.items()},
+        counts=np.array(answer.counts),
+        energy=_energy(hardware, dataflow, answer),
         space=answer.space,
         walked=answer.walked,
     )
+
+
+def best_answer(answers: Mapping[str, Answer], hardware: Hardware, objective: str) -> str:
+    """Return the dataflow that ``best_of`` would choose from its answer's result, without building the others' nests.
+
+    Args:
+        answers: What ``solve_layer`` says, by dataflow; one at least.
+        hardware: The accelerator.
+        objective: One of ``OBJECTIVES``.
+    """
+    if len(answers) == 1:
+        return next(iter(answers))
+    values = {
+        flow: _score(math.ceil(answer.times[0]), sum(_energy(hardware, flow, answer).values()), objective)
+        for flow, answer in answers.items()
+    }
+    return min(values, key=values.__getitem__)
+
+
+def _energy(hardware: Hardware, dataflow: str, answer: Answer) -> dict[str, float]:
+    spent = (np.array(answer.counts) * lowered(hardware).unit_energies(dataflow)).tolist()
+    return {name: float(sum(spent[first : last + 1])) for name, (first, last) in ENERGY_COMPONENTS.items()}
+
+
+def _score(cycles: float, energy: float, objective: str) -> tuple[float, float]:
+    return {"cycles": (cycles, energy), "energy": (energy, cycles), "edp": (cycles * energy, cycles)}[objective]
 
 
 def why_nothing_fits(layer: Layer, hardware: Hardware) -> str:

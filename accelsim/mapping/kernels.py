@@ -32,6 +32,9 @@ ORDERS = np.array([[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1,
 CYCLE_GRAIN = 1024.0
 """Cycles are compared in steps of 1 / 1024: sums of the same terms in another order tie, and bounds stay bounds."""
 
+ENERGY_SLACK = 1e-9
+"""Share of an energy that is taken off a bound of it; sums of the same terms in another order differ by far less."""
+
 
 @nb.njit(cache=True)
 def ceil_div(a, b):
@@ -322,13 +325,49 @@ def dram_span(axis, tile, layer):
 @nb.njit(cache=True)
 def access_counts(tile, order, layer, machine):
     """Return float64[len(Count)], everything that the layer moves and computes, in closed form."""
-    dims = layer.dims
     counts = tile_counts(tile, layer)
+    pixels = 1.0
+    stored = 1.0
+    for axis in range(2):
+        pixels *= array_reads_along(
+            axis, tile[P + axis], block_size(P + axis, machine), machine.inside[I, R + axis], layer
+        )
+        stored *= dram_span(axis, tile[P + axis], layer)
+    blocks = block_counts(tile, counts, layer, machine)
+    return counts_of(counts, blocks, reloads(order, counts), pixels, stored, layer, machine)
+
+
+@nb.njit(cache=True)
+def block_counts(tile, counts, layer, machine):
+    """Return int64[8], how many blocks the array takes along every dim, over all tiles."""
     blocks = np.ones(8, dtype=np.int64)
     for dim in range(8):
-        size = block_size(dim, machine)
-        rest = dims[dim] - (counts[dim] - 1) * tile[dim]
-        blocks[dim] = (counts[dim] - 1) * ceil_div(tile[dim], size) + ceil_div(rest, size)
+        blocks[dim] = blocks_along(dim, tile[dim], counts[dim], layer, machine)
+    return blocks
+
+
+@nb.njit(cache=True)
+def blocks_along(dim, tile, count, layer, machine):
+    """Return how many blocks the array takes along one dim, over all tiles; no block reaches into the next tile."""
+    size = block_size(dim, machine)
+    rest = layer.dims[dim] - (count - 1) * tile
+    return (count - 1) * ceil_div(tile, size) + ceil_div(rest, size)
+
+
+@nb.njit(cache=True)
+def counts_of(counts, blocks, times, pixels, stored, layer, machine):
+    """Return what ``access_counts`` does, for ``times`` that W, I and O cross the DRAM link.
+
+    Args:
+        counts: int64[8], number of tiles along every dim.
+        blocks: int64[8], as of ``block_counts``.
+        times: int64[3], as of ``reloads``.
+        pixels: Pixels that the array fetches of one input channel in one visit.
+        stored: Pixels of one input channel that come from DRAM each time.
+        layer: The layer.
+        machine: The machine.
+    """
+    dims = layer.dims
     visits = np.ones(3, dtype=np.int64)
     for operand in range(3):
         for dim in range(8):
@@ -337,19 +376,11 @@ def access_counts(tile, order, layer, machine):
     weights = float(dims[G] * dims[K] * dims[C] * dims[R] * dims[S])
     outputs = float(dims[N] * dims[G] * dims[K] * dims[P] * dims[Q])
     image = float(dims[N] * dims[G] * dims[C])
-    pixels = 1.0
-    stored = 1.0
-    for axis in range(2):
-        pixels *= array_reads_along(
-            axis, tile[P + axis], block_size(P + axis, machine), machine.inside[I, R + axis], layer
-        )
-        stored *= dram_span(axis, tile[P + axis], layer)
     macs = outputs * dims[C] * dims[R] * dims[S]
     executed = macs * machine.skip_density
     out = np.zeros(len(machine.unit_energy))
     out[Count.MAC] = executed
     out[Count.MAC_SKIPPED] = macs - executed
-    times = reloads(order, counts)
     out[Count.DRAM_READ_W] = weights * times[W]
     out[Count.DRAM_READ_I] = image * stored * times[I]
     out[Count.DRAM_READ_O] = outputs * (times[O] - 1)
@@ -495,9 +526,14 @@ def extreme_span(axis, tile, largest, layer):
 @nb.njit(cache=True)
 def buffer_need(tile, counts, layer):
     """Return int64[3], words that W, I and O take in the buffer; operands cut into several tiles are kept twice."""
-    rows = extreme_span(0, tile[P], True, layer)
-    cols = extreme_span(1, tile[Q], True, layer)
     need = np.ones(3, dtype=np.int64)
+    fill_need(need, tile, counts, extreme_span(0, tile[P], True, layer), extreme_span(1, tile[Q], True, layer), layer)
+    return need
+
+
+@nb.njit(cache=True)
+def fill_need(need, tile, counts, rows, cols, layer):
+    """Write what ``buffer_need`` returns, for the most real rows and columns that a tile spans."""
     need[W] = tile[G] * tile[K] * tile[C] * layer.dims[R] * layer.dims[S]
     need[I] = tile[N] * tile[G] * tile[C] * rows * cols
     need[O] = tile[N] * tile[G] * tile[K] * tile[P] * tile[Q]
@@ -506,60 +542,108 @@ def buffer_need(tile, counts, layer):
             if uses(operand, dim) and counts[dim] > 1:
                 need[operand] *= 2
                 break
-    return need
 
 
 @nb.njit(cache=True)
 def array_total(tile, counts, layer, machine):
     """Return the array's cycles over all tiles, revisits charged as first visits: a lower bound, near exact."""
     size = tile.copy()
+    short = 0  # dims whose last tile is cut short
+    for dim in range(6):
+        short |= (1 << dim) if counts[dim] * tile[dim] > layer.dims[dim] else 0
     total = 0.0
     for ragged in range(64):
+        if ragged & ~short:
+            continue
         times = 1
         for dim in range(6):
-            rest = layer.dims[dim] - (counts[dim] - 1) * tile[dim]
             if (ragged >> dim) & 1:
-                times *= 1 if rest < tile[dim] else 0
-                size[dim] = rest
+                size[dim] = layer.dims[dim] - (counts[dim] - 1) * tile[dim]
             else:
-                times *= counts[dim] if rest == tile[dim] else counts[dim] - 1
+                times *= counts[dim] - ((short >> dim) & 1)
                 size[dim] = tile[dim]
-            if times == 0:
-                break
         if times > 0:
             total += times * tile_cycles(size, False, layer, machine)
     return total
 
 
+SPANS_OF_TILES, LARGEST_SPAN, SMALLEST_SPAN, FIRST_SPAN, ARRAY_READS = range(5)
+"""Columns of ``axis_tables``."""
+
+
 @nb.njit(cache=True)
-def dma_work(tile, counts, times, layer, machine):
+def axis_tables(sizes, lengths, layer, machine):
+    """Return int64[2, most, 5], what the candidate tile sizes of P and of Q mean in real pixels along their axis.
+
+    Columns: the sum over tiles of the pixels that each spans, the largest and the smallest of these, that of the first
+    tile, and the pixels that the array fetches (``array_reads_along``).
+    """
+    tables = np.zeros((2, sizes.shape[1], 5), dtype=np.int64)
+    for axis in range(2):
+        block, inside = block_size(P + axis, machine), machine.inside[I, R + axis]
+        for number in range(lengths[P + axis]):
+            tile = sizes[P + axis, number]
+            row = tables[axis, number]
+            row[SPANS_OF_TILES] = dram_span(axis, tile, layer)
+            row[LARGEST_SPAN] = extreme_span(axis, tile, True, layer)
+            row[SMALLEST_SPAN] = extreme_span(axis, tile, False, layer)
+            row[FIRST_SPAN] = tile_span(axis, 0, tile, layer)
+            row[ARRAY_READS] = array_reads_along(axis, tile, block, inside, layer)
+    return tables
+
+
+@nb.njit(cache=True)
+def dma_work(counts, times, stored, all_padding, layer, machine):
     """Return the DMA's cycles over all tiles, if W, I and O cross the link so many ``times``.
 
     Exact: every step loads something, since each loop changes the tile of W or of I, and a store follows each visit of
     an output. Only where some tile of inputs is all padding may a step load nothing; then a lower bound.
+
+    Args:
+        counts: int64[8], number of tiles along every dim.
+        times: int64[3], as of ``reloads``.
+        stored: Pixels of one input channel that come from DRAM each time.
+        all_padding: Whether some tile of inputs has no real pixel.
+        layer: The layer.
+        machine: The machine.
     """
     dims = layer.dims
     weights = float(dims[G] * dims[K] * dims[C] * dims[R] * dims[S])
-    inputs = float(dims[N] * dims[G] * dims[C]) * dram_span(0, tile[P], layer) * dram_span(1, tile[Q], layer)
+    inputs = float(dims[N] * dims[G] * dims[C]) * stored
     outputs = float(dims[N] * dims[G] * dims[K] * dims[P] * dims[Q])
     words = weights * times[W] + inputs * times[I] + outputs * (2 * times[O] - 1)
     output_tiles = counts[N] * counts[G] * counts[K] * counts[P] * counts[Q]
     transfers = output_tiles * times[O]
-    if extreme_span(0, tile[P], False, layer) > 0 and extreme_span(1, tile[Q], False, layer) > 0:
+    if not all_padding:
         transfers += output_tiles * counts[C]
     return words / machine.dram_words_per_cycle + machine.dram_latency * transfers
 
 
 @nb.njit(cache=True)
-def edge_cycles(tile, counts, layer, machine):
-    """Return the cycles of the first load and of the last store, which nothing hides."""
+def edge_cycles(tile, counts, first_pixels, layer, machine):
+    """Return the cycles of the first load (``first_pixels`` of a channel) and of the last store; nothing hides them."""
     dims = layer.dims
-    rows, cols = tile_span(0, 0, tile[P], layer), tile_span(1, 0, tile[Q], layer)
-    first = float(tile[G] * tile[C]) * (tile[K] * dims[R] * dims[S] + tile[N] * rows * cols)
+    first = float(tile[G] * tile[C]) * (tile[K] * dims[R] * dims[S] + tile[N] * first_pixels)
     last = 1.0
     for dim in (N, G, K, P, Q):
         last *= dims[dim] - (counts[dim] - 1) * tile[dim]
     return transfer_cycles(first, machine) + transfer_cycles(last, machine)
+
+
+@nb.njit(cache=True)
+def energy_of_reloads(stored, layer, machine):
+    """Return float64[3], the energy that W, I and O cost each time they cross the DRAM link once more."""
+    dims, unit = layer.dims, machine.unit_energy
+    weights = float(dims[G] * dims[K] * dims[C] * dims[R] * dims[S])
+    inputs = float(dims[N] * dims[G] * dims[C]) * stored
+    outputs = float(dims[N] * dims[G] * dims[K] * dims[P] * dims[Q])
+    more = np.empty(3)
+    more[W] = weights * (unit[Count.DRAM_READ_W] + unit[Count.GLB_WRITE_W])
+    more[I] = inputs * (unit[Count.DRAM_READ_I] + unit[Count.GLB_WRITE_I])
+    more[O] = outputs * (
+        unit[Count.DRAM_READ_O] + unit[Count.GLB_WRITE_O] + unit[Count.DRAM_WRITE_O] + unit[Count.GLB_READ_O]
+    )
+    return more
 
 
 @nb.njit(cache=True)
@@ -575,14 +659,61 @@ def score(objective, cycles, energy):
 @nb.njit(cache=True)
 def iteration_total(tile, layer, machine):
     """Return the iterations that the array runs for the whole layer, ragged blocks counted whole, zeros skipped."""
-    counts = tile_counts(tile, layer)
+    return iterations_of(block_counts(tile, tile_counts(tile, layer), layer, machine), layer, machine)
+
+
+@nb.njit(cache=True)
+def iterations_of(blocks, layer, machine):
+    """Return what ``iteration_total`` does, for so many ``blocks`` along every dim."""
     total = machine.skip_density
     for dim in range(8):
         on_axis = dim == machine.axis_dims[0] or dim == machine.axis_dims[1]
-        size = block_size(dim, machine) if on_axis else 1
-        rest = layer.dims[dim] - (counts[dim] - 1) * tile[dim]
-        total *= (counts[dim] - 1) * ceil_div(tile[dim], size) + ceil_div(rest, size)
+        total *= blocks[dim] if on_axis else layer.dims[dim]
     return total
+
+
+@nb.njit(cache=True)
+def array_bound(tile, counts, blocks, pixels, layer, machine):
+    """Return cycles that the array needs at least for the whole layer: cheaper than ``array_total``, and below it.
+
+    All iterations run, the tiles that the registers keep come through the read port (before the iterations, or at best
+    meanwhile) and are switched to, outputs that they keep leave through the write port, and sums that run down an axis
+    fill it once a tile.
+
+    Args:
+        tile: int64[8], size of the buffer's tile along every dim.
+        counts: int64[8], how many there are.
+        blocks: int64[8], as of ``block_counts``.
+        pixels: Pixels that the array fetches of one input channel in one visit.
+        layer: The layer.
+        machine: The machine.
+    """
+    dims = layer.dims
+    fetched = float(dims[G] * dims[C])
+    fetched *= float(dims[K] * dims[R] * dims[S]) if machine.kept == W else dims[N] * pixels
+    chunks = 1.0
+    for dim in range(8):
+        inside = machine.inside[machine.kept, dim]
+        if not uses(machine.kept, dim):
+            fetched *= counts[dim] if inside else blocks[dim]
+        on_axis = dim == machine.axis_dims[0] or dim == machine.axis_dims[1]
+        if on_axis or not inside or machine.split[dim] > 1:
+            chunks *= blocks[dim]  # of one, where neither the array nor its registers take the dim in blocks
+        else:
+            chunks *= counts[dim]
+    loads = fetched / machine.read_port
+    iterations = iterations_of(blocks, layer, machine)
+    drains = float(dims[N] * dims[G] * dims[K] * dims[P] * dims[Q]) / machine.write_port if machine.in_rf[O] else 0.0
+    fills = 0.0
+    tiles = float(counts[N] * counts[G] * counts[K] * counts[C] * counts[P] * counts[Q])
+    for axis in range(2):
+        dim, size = machine.axis_dims[axis], machine.axis_sizes[axis]
+        if not uses(O, dim):
+            rest = dims[dim] - (counts[dim] - 1) * tile[dim]
+            fills += tiles / counts[dim] * ((counts[dim] - 1) * (min(tile[dim], size) - 1) + min(rest, size) - 1)
+    if machine.kept_hidden:
+        return max(iterations, loads) + chunks * machine.switch_cycles + drains + fills
+    return iterations + loads + drains + fills
 
 
 @nb.njit(cache=True, nogil=True)
@@ -598,14 +729,101 @@ def evaluate(tile, order, layer, machine):
     return times, access_counts(tile, order, layer, machine)
 
 
+@nb.njit(cache=True)
+def bound_of(objective, cycles, energy):
+    """Return a value that no mapping with at least these cycles and energy undercuts, sums in any order."""
+    cycles = max(cycles - 1.0, 0.0)
+    energy *= 1.0 - ENERGY_SLACK
+    return score(objective, cycles, energy)[0]
+
+
+@nb.njit(cache=True)
+def advance(index, lengths):
+    """Go on to the next candidate, the last dim fastest; after the last comes the first."""
+    for dim in range(5, -1, -1):
+        index[dim] += 1
+        if index[dim] < lengths[dim]:
+            break
+        index[dim] = 0
+
+
+@nb.njit(cache=True)
+def cut_tables(sizes, lengths, layer, machine):
+    """Return int64[2, 6, most]: into how many tiles, and blocks, every candidate size cuts its dim."""
+    tables = np.ones((2, 6, sizes.shape[1]), dtype=np.int64)
+    for dim in range(6):
+        for number in range(lengths[dim]):
+            tile = sizes[dim, number]
+            count = ceil_div(layer.dims[dim], tile)
+            tables[0, dim, number] = count
+            tables[1, dim, number] = blocks_along(dim, tile, count, layer, machine)
+    return tables
+
+
+@nb.njit(cache=True)
+def take(index, sizes, cuts, tile, counts, blocks):
+    """Write a candidate's tile, and into how many tiles and blocks it cuts every dim."""
+    for dim in range(6):
+        tile[dim] = sizes[dim, index[dim]]
+        counts[dim] = cuts[0, dim, index[dim]]
+        blocks[dim] = cuts[1, dim, index[dim]]
+
+
+@nb.njit(cache=True)
+def orders_of(counts):
+    """Return how many loop orders differ: loops of one iteration have none, and two groups at least must have more."""
+    pixels = counts[N] * counts[P] * counts[Q]
+    several = max(min(pixels, counts[K]), min(pixels, counts[C]), min(counts[K], counts[C])) > 1
+    return len(ORDERS) if several else 1
+
+
+@nb.njit(cache=True)
+def least_values(sizes, lengths, cuts, tables, layer, machine, objective):
+    """Return what every candidate's value is at least, at little cost.
+
+    Every operand crosses the DRAM link once at least, and the array takes ``array_bound`` at least.
+
+    Returns:
+        float64[candidates], infinite where the tile does not fit the buffer; and how many mappings fit.
+    """
+    tile, need = layer.dims.copy(), np.ones(3, dtype=np.int64)
+    counts, once = np.ones(8, dtype=np.int64), np.ones(3, dtype=np.int64)
+    blocks = block_counts(tile, counts, layer, machine)
+    index = lengths - 1  # the last one: the first is next
+    total, space = 1, 0
+    for dim in range(6):
+        total *= lengths[dim]
+    lows = np.full(total, np.inf)
+    for number in range(total):
+        advance(index, lengths)
+        take(index, sizes, cuts, tile, counts, blocks)
+        down, across = tables[0, index[P]], tables[1, index[Q]]
+        fill_need(need, tile, counts, down[LARGEST_SPAN], across[LARGEST_SPAN], layer)
+        if need[W] + need[I] + need[O] > machine.buffer_words:
+            continue
+        space += orders_of(counts)
+        stored = float(down[SPANS_OF_TILES] * across[SPANS_OF_TILES])
+        fetched = float(down[ARRAY_READS] * across[ARRAY_READS])
+        all_padding = down[SMALLEST_SPAN] <= 0 or across[SMALLEST_SPAN] <= 0
+        edges = edge_cycles(tile, counts, down[FIRST_SPAN] * across[FIRST_SPAN], layer, machine)
+        dma = dma_work(counts, once, stored, all_padding, layer, machine)
+        cycles = max(dma, edges + array_bound(tile, counts, blocks, fetched, layer, machine))
+        energy = 0.0
+        if objective > 0:
+            energy = energy_of(counts_of(counts, blocks, once, fetched, stored, layer, machine), machine)
+        lows[number] = bound_of(objective, cycles, energy)
+    return lows, space
+
+
 @nb.njit(cache=True, nogil=True)
 def solve(sizes, lengths, layer, machine, objective):
     """Search all tilings and loop orders for the best; complete and deterministic.
 
     A candidate is walked tile by tile only if its lower bound can still win: the larger of the array's whole work
-    between the first load and the last store, and the DMA's whole work, with the exact energy. A first sweep finds the
-    candidate of the lowest bound, whose cost prunes most of the others in the second. Ties go to that one, then to the
-    first in order.
+    between the first load and the last store, and the DMA's whole work, with the exact energy. That bound in turn is
+    computed only where ``least_values`` leaves a chance. Sweep 0 looks at the most promising candidate alone, so that
+    sweep 1 soon finds the candidate of the lowest bound, whose cost prunes most of the others in sweep 2. Ties go to
+    that one, then to the first in order.
 
     Args:
         sizes: int64[6, most], candidate tile sizes of N, G, K, C, P, Q, the largest first.
@@ -622,41 +840,47 @@ def solve(sizes, lengths, layer, machine, objective):
     best_tile = tile.copy()
     best_order = -1
     best, best_tie = np.inf, np.inf
-    space, walked = 0, 0
-    once = np.ones(3, dtype=np.int64)
-    total = 1
-    for dim in range(6):
-        total *= lengths[dim]
-    for sweep in range(2):
-        for number in range(total):
-            rest = number
-            for dim in range(5, -1, -1):
-                tile[dim] = sizes[dim, rest % lengths[dim]]
-                rest //= lengths[dim]
-            counts = tile_counts(tile, layer)
-            need = buffer_need(tile, counts, layer)
-            if need[W] + need[I] + need[O] > machine.buffer_words:
+    walked = 0
+    counts, once = np.ones(8, dtype=np.int64), np.ones(3, dtype=np.int64)
+    blocks = block_counts(tile, counts, layer, machine)
+    index = lengths - 1
+    cuts = cut_tables(sizes, lengths, layer, machine)
+    tables = axis_tables(sizes, lengths, layer, machine)
+    lows, space = least_values(sizes, lengths, cuts, tables, layer, machine, objective)
+    promising = np.argmin(lows)
+    for sweep in range(3):
+        for number in range(len(lows)):
+            advance(index, lengths)
+            if lows[number] > best or lows[number] == np.inf or (sweep == 0 and number != promising):
                 continue
-            pixels = counts[N] * counts[P] * counts[Q]
-            # Loops of one iteration have no order: two groups at least must have more.
-            orders = (
-                len(ORDERS) if max(min(pixels, counts[K]), min(pixels, counts[C]), min(counts[K], counts[C])) > 1 else 1
-            )
-            space += orders if sweep == 0 else 0
-            if objective == 0 and dma_work(tile, counts, once, layer, machine) - 1.0 > best:
+            take(index, sizes, cuts, tile, counts, blocks)
+            down, across = tables[0, index[P]], tables[1, index[Q]]
+            stored = float(down[SPANS_OF_TILES] * across[SPANS_OF_TILES])
+            fetched = float(down[ARRAY_READS] * across[ARRAY_READS])
+            all_padding = down[SMALLEST_SPAN] <= 0 or across[SMALLEST_SPAN] <= 0
+            least_energy = 0.0
+            if objective > 0:
+                least_energy = energy_of(counts_of(counts, blocks, once, fetched, stored, layer, machine), machine)
+            work = array_total(tile, counts, layer, machine)
+            work += edge_cycles(tile, counts, down[FIRST_SPAN] * across[FIRST_SPAN], layer, machine)
+            lows[number] = max(lows[number], bound_of(objective, work, least_energy))
+            if lows[number] > best:
                 continue
-            work = array_total(tile, counts, layer, machine) + edge_cycles(tile, counts, layer, machine)
-            if objective == 0 and work - 1.0 > best:
-                continue
-            for order in range(orders):
-                dma = dma_work(tile, counts, reloads(ORDERS[order], counts), layer, machine)
+            more = energy_of_reloads(stored, layer, machine)
+            for order in range(orders_of(counts)):
+                times = reloads(ORDERS[order], counts)
+                dma = dma_work(counts, times, stored, all_padding, layer, machine)
                 cycles = np.floor(max(work, dma) * CYCLE_GRAIN) / CYCLE_GRAIN
-                if objective == 0 and cycles > best:
+                energy = least_energy
+                for operand in range(3):
+                    energy += (times[operand] - 1) * more[operand]
+                if bound_of(objective, cycles, energy) > best or (objective == 0 and cycles > best):
                     continue
-                energy = energy_of(access_counts(tile, ORDERS[order], layer, machine), machine)
+                energy = energy_of(counts_of(counts, blocks, times, fetched, stored, layer, machine), machine)
                 value, tie = score(objective, cycles, energy)
-                if sweep == 1:
-                    if value > best:
+                if sweep == 2:
+                    # Its cycles can only be more, and its energy is what it is: an equal bound wins by the tie alone.
+                    if value > best or (value == best and tie >= best_tie):
                         continue
                     walked += 1
                     cycles = lockstep(tile, ORDERS[order], layer, machine)[0]
@@ -666,9 +890,12 @@ def solve(sizes, lengths, layer, machine, objective):
                     best_order = order
                     for dim in range(8):  # an assignment of slices would compile numpy's error messages: 2 s
                         best_tile[dim] = tile[dim]
-        if sweep == 0 and best_order >= 0:
+        if sweep == 0:
+            best_tie = np.inf  # its value is kept as a limit; in sweep 1 it takes part like every other
+        elif sweep == 1 and best_order >= 0:
             energy = energy_of(access_counts(best_tile, ORDERS[best_order], layer, machine), machine)
             best, best_tie = score(objective, lockstep(best_tile, ORDERS[best_order], layer, machine)[0], energy)
+            walked += 1
     order = ORDERS[max(best_order, 0)]
     times, moved = evaluate(best_tile, order, layer, machine)
     return best_order >= 0, best_tile, order, space, walked, times, moved

@@ -6,6 +6,7 @@ Accuracy is cited, never computed: it is the first published top-1 figure of the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import sqrt
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from accelsim.report.plots import (
     ORANGE,
     PURPLE,
     SKY,
+    STYLE,
     VERMILLION,
     figure_bytes,
     figure_style,
@@ -72,7 +74,7 @@ def plot_comparison(rows: Sequence[Mapping[str, Any]], path: str | PathLike[str]
             for axes, cost in zip(panels, COSTS, strict=True):
                 divisor = _scale(chosen, cost).divisor
                 names = [(row[COSTS[cost]] / divisor, row["top1_percent"], row["network"]) for row in chosen]
-                place_names(axes, names, areas=[per_million * row["params"] / 1e6 for row in chosen])
+                place_names(axes, names, areas=[per_million * row["params"] / 1e6 for row in chosen], pale=True)
     for target in wanted:
         write_whole(target, figure_bytes(figure, target.suffix[1:].lower()))
     return figure
@@ -122,8 +124,15 @@ def _size_legend(axes: Axes, rows: Sequence[Mapping[str, Any]], per_million: flo
         axes.scatter([], [], s=per_million * size, color=GREY, alpha=0.6, lw=0, label=f"{size:g} M parameters")
         for size in sizes
     ]
+    letter = STYLE["legend.fontsize"]  # a legend's spaces are in sizes of its letters
+    widest = sqrt(per_million * sizes[-1]) / letter if sizes else 0.0
     axes.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0), labelspacing=3.2, borderpad=2.2, handletextpad=2.4
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(1.0, 1.0),
+        labelspacing=widest,
+        borderpad=0.5 + widest / 2,
+        handletextpad=0.5 + widest / 2,
     )
 
 

@@ -13,10 +13,12 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from accelsim.dims import Operand
+from accelsim.engine.general import NestResult
 from accelsim.result import Column, Result
 from accelsim.workload.layer import Op
 
 if TYPE_CHECKING:
+    from accelsim.engine.analytical import LayerResult
     from accelsim.hardware.spec import Hardware
     from accelsim.workload.layer import Layer
 
@@ -35,10 +37,13 @@ ROOFLINE_COLUMNS: dict[str, Column] = {
     ),
     "peak": Column("MACs/cycle", "What the array can do: its PEs, more where it skips zeros."),
     "dram_roof": Column("MACs/cycle", "What DRAM's bandwidth allows at the layer's MACs per DRAM byte."),
-    "buffer_roof": Column("MACs/cycle", "What the buffer's read and write ports to the array allow."),
+    "buffer_roof": Column(
+        "MACs/cycle",
+        "What the buffer's ports to the array allow, or the busiest memory or network inside of DRAM.",
+    ),
     "attainable": Column("MACs/cycle", "The lowest of the three: what the layer could reach at best."),
     "reached": Column("MACs/cycle", "What the layer reaches: its MACs over its cycles, skipped zeros included."),
-    "limit": Column("", "Which of the three is the lowest: compute, dram or glb."),
+    "limit": Column("", "Which of the three is the lowest: compute, dram or glb (anything inside of DRAM)."),
 }
 """Every column of the roofline table, in order."""
 
@@ -101,7 +106,7 @@ class LayerPoint:
 
 
 def roofs(hardware: Hardware) -> Roofs:
-    """Return what an accelerator can do at most; without ports of a fixed program the buffer sets no roof."""
+    """Return what an accelerator can do at most; only the buffer of fixed programs has ports for all its traffic."""
     word_bytes = hardware.word_bits / 8
     reads = writes = inf
     if hardware.programs:
@@ -143,15 +148,15 @@ def layer_points(result: Result) -> list[LayerPoint]:
     most = roofs(result.hardware)
     records = {record["layer"]: record for record in result.records}
     groups: dict[object, list[str]] = {}
-    layers = {entry.layer.name: entry.layer for entry in result.layer_results}
-    for name, layer in layers.items():
-        groups.setdefault(layer.shape_key, []).append(name)
+    entries = {entry.layer.name: entry for entry in result.layer_results}
+    for name, entry in entries.items():
+        groups.setdefault(entry.layer.shape_key, []).append(name)
     cycles = result.totals["cycles"]
     points = []
     for names in groups.values():
         share = sum(records[name]["cycles"] for name in names) / cycles
         first = names[0]
-        points.append(_point(layers[first], records[first], most, result.hardware, share, len(names)))
+        points.append(_point(entries[first], records[first], most, result.hardware, share, len(names)))
     return points
 
 
@@ -162,8 +167,9 @@ def harmonic(points: Sequence[LayerPoint], attribute: str) -> float:
 
 
 def _point(
-    layer: Layer, record: dict[str, Any], most: Roofs, hardware: Hardware, time_share: float, repeats: int
+    entry: LayerResult, record: dict[str, Any], most: Roofs, hardware: Hardware, time_share: float, repeats: int
 ) -> LayerPoint:
+    layer = entry.layer
     macs, word_bytes = layer.macs, hardware.word_bits / 8
     reads, writes = word_bytes * record["glb_read_words"], word_bytes * record["glb_write_words"]
     if hardware.programs:
@@ -171,6 +177,9 @@ def _point(
         reads -= word_bytes * record["dram_write_words"]
         writes -= word_bytes * record["dram_read_words"]
     ports = max(_time(reads, most.read_bytes_per_cycle), _time(writes, most.write_bytes_per_cycle))
+    if isinstance(entry, NestResult):
+        outermost = hardware.memories[0].name
+        ports = max((busy for name, busy in entry.cost.busy_cycles.items() if name != outermost), default=0.0)
     return LayerPoint(
         layer=layer.name,
         repeats=repeats,

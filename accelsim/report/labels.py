@@ -10,6 +10,7 @@ from accelsim.report.plots import GREY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.text import Text
     from matplotlib.transforms import Bbox
 
 RINGS = (0.0, 5.0, 10.0, 16.0, 22.0, 28.0, 36.0, 44.0, 54.0, 66.0, 80.0)
@@ -23,6 +24,9 @@ DIRECTIONS = tuple(step * pi / 12 for step in _STEPS)
 GAP = 5.0
 """Points between a point and a name beside it."""
 
+LARGE = 12.0
+"""Radius, in points, from which a pale mark has room for a name."""
+
 FAR = 10.0
 """Distance, in points, from which a thin line joins the name to its point."""
 
@@ -33,8 +37,13 @@ def place_names(
     size: float = 7.5,
     avoid: Sequence[tuple[float, float]] = (),
     areas: Sequence[float] = (),
+    *,
+    pale: bool = False,
 ) -> None:
     """Write a name beside every point, at the nearest place that is free; the limits of the axes must be final.
+
+    Free is what no other name, no text that is there already, and no other point's mark covers. Names have a white
+    rim, so that they can be read across lines.
 
     Args:
         axes: Where the points are drawn.
@@ -42,18 +51,27 @@ def place_names(
         size: Size of the text in points.
         avoid: Other points, without a name, that no name should cover.
         areas: Area of the mark at every point, in square points, as scatter takes it; names start outside of it.
+        pale: Whether marks are so pale that a point's name may lie on its own, where that is large.
     """
+    from matplotlib.patheffects import AbstractPathEffect, withStroke  # noqa: PLC0415 - an extra
+
     axes.figure.canvas.draw()  # the layout must be known, else pixels are not
     per_point = axes.figure.dpi / 72
     dots = [_pair(axes.transData.transform((x, y))) for x, y, _ in points]
     others = [_pair(axes.transData.transform(point)) for point in avoid]
     half = 3 * per_point
     taken = [_box(dot[0] - half, dot[1] - half, 2 * half, 2 * half) for dot in (*dots, *others)]
-    radii = [sqrt(area / pi) for area in areas] or [0.0] * len(points)
-    for (x, y, name), dot, radius in zip(points, dots, radii, strict=True):
+    taken += [box for text in axes.texts for box in _boxes_of(text)]
+    radii = [sqrt(area / 2) for area in areas] or [0.0] * len(points)  # half the diagonal of a square or diamond
+    marks = [_square(dot, 0.7 * radius * per_point) for dot, radius in zip(dots, radii, strict=True)]
+    rim: list[AbstractPathEffect] = [withStroke(linewidth=2.0, foreground="white", alpha=0.8)]
+    for index, ((x, y, name), dot, radius) in enumerate(zip(points, dots, radii, strict=True)):
         text = axes.annotate(name, (x, y), (0, 0), textcoords="offset points", fontsize=size, va="bottom", zorder=4)
+        text.set_path_effects(rim)
         extent = text.get_window_extent()
-        distance, offset, box = _free_place(axes, dot, (extent.width, extent.height), taken, per_point, radius)
+        start = 0.0 if pale and radius > LARGE else radius
+        there = [*taken, *(mark for other, mark in enumerate(marks) if other != index)]
+        distance, offset, box = _free_place(axes, dot, (extent.width, extent.height), there, per_point, start)
         text.set_position((offset[0] / per_point, offset[1] / per_point))
         taken.append(box)
         if distance >= FAR:
@@ -86,6 +104,20 @@ def _free_place(
                 return best[1:]
     assert best is not None
     return best[1:]
+
+
+def _boxes_of(text: Text) -> list[Bbox]:
+    """Return what a text covers: one box, or of a rotated one several along its diagonal."""
+    extent = text.get_window_extent()
+    if not text.get_rotation():
+        return [extent]
+    pieces = 8
+    width, height = extent.width / pieces, extent.height / pieces
+    return [_box(extent.x0 + piece * width, extent.y0 + piece * height, width, height) for piece in range(pieces)]
+
+
+def _square(middle: tuple[float, float], half: float) -> Bbox:
+    return _box(middle[0] - half, middle[1] - half, 2 * half, 2 * half)
 
 
 def _box(left: float, low: float, width: float, height: float) -> Bbox:

@@ -71,7 +71,7 @@ def roofline_figure(result: Result) -> Figure:
         panels[0].set_ylabel("MACs per cycle")
         panels[0].set_title(f"{result.network.name} on {result.hardware.name}")
         asked = ", ".join(f"{name} {value}" for name, value in result.options.items())
-        panels[1].set_title(f"area of a point: its share of the time; {asked}", fontsize=8.5)
+        panels[1].set_title(f"area of a point: its share of the time\n{asked}", fontsize=8.5)
         _legend(panels[1], points)
         for axes, names, others in placed:
             place_names(axes, names, size=7.0, avoid=others, areas=[_area(point) for point in slowest])
@@ -121,7 +121,8 @@ def _draw_level(axes: Axes, points: Sequence[LayerPoint], most: Roofs, level: st
     _draw_roofs(axes, points, most.macs_per_cycle, bytes_per_cycle, (low, high))
     axes.set_xlim(low, high)
     axes.set_ylim(min(point.reached for point in points) / 1.8, 2.2 * max(point.peak for point in points))
-    axes.set_xlabel("MACs per byte to and from DRAM" if level == "DRAM" else "MACs per byte between buffer and array")
+    inside = "between buffer and array" if isfinite(bytes_per_cycle) else "in and out of the memories before the PEs"
+    axes.set_xlabel(f"MACs per byte {'to and from DRAM' if level == 'DRAM' else inside}")
     axes.grid(visible=True, which="major", axis="both")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))

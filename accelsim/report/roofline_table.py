@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import inf
+from math import inf, isfinite
 from typing import Any
 
 from accelsim.errors import NoMappingError
@@ -98,11 +98,12 @@ def lines(result: Result) -> list[str]:
     """Return the lines that follow the table: the roofs, and every kind of layer together."""
     most, points = roofs(result.hardware), layer_points(result)
     ridge = most.macs_per_cycle / most.dram_bytes_per_cycle
+    ports = f"buffer to array {most.read_bytes_per_cycle:g}, array to buffer {most.write_bytes_per_cycle:g}"
+    if not isfinite(most.array_bytes_per_cycle):
+        ports = "memories and networks inside as their words and rates allow, layer by layer"
     found = [
         f"{result.network.name} on {result.hardware.name}: {most.macs_per_cycle:g} PEs, "
-        f"{most.dram_bytes_per_cycle:g} bytes per cycle to and from DRAM, buffer to array "
-        f"{most.read_bytes_per_cycle:g}, "
-        f"array to buffer {most.write_bytes_per_cycle:g}",
+        f"{most.dram_bytes_per_cycle:g} bytes per cycle to and from DRAM, {ports}",
         f"  below {ridge:.3g} MACs per DRAM byte the PEs wait for DRAM",
     ]
     kinds = dict.fromkeys(point.kind for point in points)

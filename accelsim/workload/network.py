@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from accelsim.errors import WorkloadError, did_you_mean
@@ -87,7 +88,7 @@ class Network:
     def __len__(self) -> int:
         return len(self.layers)
 
-    @property
+    @cached_property
     def array_layers(self) -> tuple[Layer, ...]:
         """The layers that run on the PE array."""
         return tuple(layer for layer in self.layers if layer.on_array)
@@ -98,7 +99,7 @@ class Network:
         read = {source for sources in self.inputs.values() for source in sources}
         return tuple(layer.name for layer in self.layers if layer.name not in read)
 
-    @property
+    @cached_property
     def totals(self) -> dict[str, int]:
         """Parameters, split by what they belong to, and MACs of one batch."""
         conv = sum(layer.params_weights for layer in self.layers if layer.op is Op.CONV)

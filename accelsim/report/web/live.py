@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from accelsim.hardware.spec import Hardware, Memory
 from accelsim.mapping.mapping import OBJECTIVES
 from accelsim.report.tables import comparison_rows
 from accelsim.report.web.data import page_data, result_data
+from accelsim.report.web.jobs import Jobs, Underway
 from accelsim.report.web.page import LIVE_SCRIPTS, render
 from accelsim.result import Result
 from accelsim.simulation import simulate
@@ -97,6 +98,7 @@ class Playground:
         self._machines = {name: hw for name, hw in shipped.items() if _has_controls(hw)} | {machine.name: machine}
         self._built: dict[tuple[str, float | None], Network] = {}
         self.controls = tuple(_controls(net.name, machine, tuple(self._networks), self._machines))
+        self._jobs = Jobs()
         self.first = simulate(net, machine)
 
     def page(self) -> str:
@@ -110,8 +112,8 @@ class Playground:
             own={name: _own_values(machine) for name, machine in self._machines.items()},
         )
 
-    def answer(self, query: Mapping[str, list[str]]) -> dict[str, Any]:
-        """Return what a request asks for: the simulated result as the page shows it.
+    def answer(self, query: Mapping[str, list[str]]) -> dict[str, Any] | Underway:
+        """Return what a request asks for: the simulated result as the page shows it, or how far its search is.
 
         Args:
             query: Parameter -> its values, as a query string is parsed.
@@ -120,9 +122,18 @@ class Playground:
             InputError: A parameter is unknown, repeated, missing or out of bounds, or the network cannot have it.
             NoMappingError: A layer fits the hardware in no way.
         """
-        started = time.perf_counter()
         asked = self._read(query)
-        result = self._simulate(asked)
+        machine = self._machines[str(asked["hardware"])]
+        flows = machine.dataflows if asked["dataflow"] == "best" else (asked["dataflow"],)
+        lane = "programs" if machine.programs and set(flows) <= set(machine.programs) else "searches"
+        answer: dict[str, Any] | Underway = self._jobs.ask(
+            tuple(asked.items()), lambda progress: self._compute(asked, progress), lane
+        )
+        return answer
+
+    def _compute(self, asked: Mapping[str, Any], progress: Callable[[int, int], None]) -> dict[str, Any]:
+        started = time.perf_counter()
+        result = self._simulate(asked, progress)
         label = self._label(asked)
         (row,) = comparison_rows([result])
         return {
@@ -145,14 +156,15 @@ class Playground:
                 raise InputError(f"{name}: is missing")
         return {name: control.read(query.get(name, [""])[0]) for name, control in known.items()}
 
-    def _simulate(self, asked: Mapping[str, Any]) -> Result:
+    def _simulate(self, asked: Mapping[str, Any], progress: Callable[[int, int], None]) -> Result:
         name, width = asked["network"], asked["width"]
         if (name, width) not in self._built:
             self._built[name, width] = load_network(self._networks[name], **({} if width is None else {"width": width}))
         machine = asked["hardware"]
         changed = {path: asked[control] for control, path in control_paths(self._machines[machine]).items()}
         hardware = load_hardware(self._sources[machine], **changed)
-        return simulate(self._built[name, width], hardware, dataflow=asked["dataflow"], objective=asked["objective"])
+        options = {option: asked[option] for option in ("dataflow", "objective", "batch")}
+        return simulate(self._built[name, width], hardware, progress=progress, **options)
 
     def _label(self, asked: Mapping[str, Any]) -> str:
         """Return a name that tells this answer from others: the accelerator, and what differs from its file."""
@@ -164,6 +176,8 @@ class Playground:
         for name, unit in (("buffer_kib", "KiB"), ("dram_words_per_cycle", "words/cycle")):
             if asked[name] != own[name]:
                 changes.append(f"{asked[name]:g} {unit}")
+        if asked["batch"] != 1:
+            changes.append(f"batch {asked['batch']}")
         usual = {"dataflow": "best", "objective": "cycles"}
         changes += [str(asked[name]) for name, value in usual.items() if asked[name] != value]
         return f"{machine.name} ({', '.join(changes)})" if changes else machine.name
@@ -228,7 +242,9 @@ def _controls(
     ]
     width = "Multiplier of the network's channels; empty keeps its own."
     chosen.insert(1, Control(name="width", title="width", help=width, least=0.1, most=4.0, optional=True))
-    return chosen[:3] + _number_controls(hardware) + chosen[3:]
+    images = "Images at a time; time, energy and traffic are of all of them."
+    batch = Control(name="batch", title="batch", help=images, unit="images", value="1", least=1, most=64, whole=True)
+    return chosen[:3] + _number_controls(hardware) + chosen[3:] + [batch]
 
 
 def _number_controls(hardware: Hardware) -> list[Control]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import ipaddress
 import json
 import logging
-import threading
+from dataclasses import asdict
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 from accelsim.errors import AccelsimError, InputError
+from accelsim.report.web.jobs import Underway
 from accelsim.report.web.live import Playground
 
 log = logging.getLogger("accelsim")
@@ -30,7 +31,7 @@ HEADERS = {
 
 
 class LiveServer(ThreadingHTTPServer):
-    """A server of one playground; simulations run one at a time, as each of them uses all cores."""
+    """A server of one playground."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -43,7 +44,6 @@ class LiveServer(ThreadingHTTPServer):
         """
         self.playground = playground
         self.page = playground.page().encode()
-        self.turn = threading.Lock()
         try:
             super().__init__((host, port), _Handler)
         except (OSError, OverflowError) as error:
@@ -119,15 +119,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._sentence(HTTPStatus.BAD_REQUEST, text)
             return
         try:
-            with self.server.turn:
-                answer = self.server.playground.answer(asked)
+            answer = self.server.playground.answer(asked)
         except InputError as wrong:
             self._sentence(HTTPStatus.BAD_REQUEST, str(wrong))
         except AccelsimError as wrong:
             self._sentence(HTTPStatus.UNPROCESSABLE_ENTITY, str(wrong))
         else:
-            body = json.dumps(answer, allow_nan=False, separators=(",", ":")).encode()
-            self._send(HTTPStatus.OK, "application/json", body)
+            status = HTTPStatus.ACCEPTED if isinstance(answer, Underway) else HTTPStatus.OK
+            plain = asdict(answer) if isinstance(answer, Underway) else answer
+            body = json.dumps(plain, allow_nan=False, separators=(",", ":")).encode()
+            self._send(status, "application/json", body)
 
     def _sentence(self, status: HTTPStatus, text: str, headers: dict[str, str] | None = None) -> None:
         self._send(status, "application/json", json.dumps({"error": text}).encode(), headers)

@@ -203,11 +203,13 @@ const pairName = (row) => `${row.network} on ${row.hardware}`;
 function drawTotals() {
   const description = data.totals[state.totalMetric];
   const machines = unique(data.rows.map((row) => row.hardware));
-  const unit = unitOf(description, allEnergyUnits());
+  const unit = unitOf(description, currentResult().energy_unit);
   const factor = state.totalMetric === "utilization" ? 100 : 1;
-  const traces = machines.map((machine, index) => {
-    const rows = data.rows.filter((row) => row.hardware === machine);
-    return {
+  const shown = comparable(data.rows, description);
+  byId("totals-note").textContent = leftOut(data.rows, shown);
+  const traces = machines.flatMap((machine, index) => {
+    const rows = shown.filter((row) => row.hardware === machine);
+    return !rows.length ? [] : {
       type: "bar", name: machine, x: rows.map((row) => row.network), y: rows.map((row) => factor * row[state.totalMetric]),
       marker: { color: PALETTE[index % PALETTE.length] },
       customdata: rows.map((row) => [cellText(state.totalMetric, row[state.totalMetric])]),
@@ -219,12 +221,16 @@ function drawTotals() {
 }
 
 function drawAccuracy() {
-  const rows = data.rows.filter((row) => row.top1_percent !== null);
-  byId("accuracy-figure").hidden = rows.length < 2;
-  if (rows.length < 2) return;
-  const largest = Math.max(...rows.map((row) => row.params));
-  const traces = unique(rows.map((row) => row.hardware)).flatMap((machine, index) => {
+  const published = data.rows.filter((row) => row.top1_percent !== null);
+  byId("accuracy-figure").hidden = published.length < 2;
+  if (published.length < 2) return;
+  const rows = comparable(published, data.totals[state.cost]);
+  byId("accuracy-note").textContent = leftOut(published, rows);
+  const largest = Math.max(...published.map((row) => row.params));
+  const unit = unitOf(data.totals[state.cost], currentResult().energy_unit);
+  const traces = unique(published.map((row) => row.hardware)).flatMap((machine, index) => {
     const chosen = rows.filter((row) => row.hardware === machine);
+    if (!chosen.length) return [];
     const mark = state.cost === "time_ms" ? "time" : "energy";
     const front = chosen.filter((row) => row.pareto.split(" ").includes(mark)).sort((a, b) => a[state.cost] - b[state.cost]);
     const colour = PALETTE[index % PALETTE.length];
@@ -233,14 +239,14 @@ function drawAccuracy() {
         text: chosen.map((row) => row.network), textposition: labelPlaces(chosen.map((row) => row[state.cost])), textfont: { size: 10 }, cliponaxis: false,
         marker: { color: colour, opacity: 0.65, size: chosen.map((row) => 8 + 42 * Math.sqrt(row.params / largest)), line: { color: colourOf("--paper"), width: 1 } },
         customdata: chosen.map((row) => [pairName(row), cellText(state.cost, row[state.cost]), row.top1_percent, engineering(row.params), row.pareto || "none"]),
-        hovertemplate: "<b>%{customdata[0]}</b><br>top-1 %{customdata[2]}% (published)<br>%{x:.4s} " + unitOf(data.totals[state.cost], allEnergyUnits())
+        hovertemplate: "<b>%{customdata[0]}</b><br>top-1 %{customdata[2]}% (published)<br>%{x:.4s} " + unit
           + "<br>%{customdata[3]} parameters<br>not beaten in: %{customdata[4]}<extra></extra>" },
       { type: "scatter", mode: "lines", name: `front on ${machine}`, x: front.map((row) => row[state.cost]), y: front.map((row) => row.top1_percent),
         line: { color: colour, dash: "dash", width: 1.2 }, hoverinfo: "skip", showlegend: false },
     ];
   });
   draw("accuracy-chart", traces, {
-    xaxis: { title: { text: `${state.cost === "time_ms" ? "time" : "energy"} (${unitOf(data.totals[state.cost], allEnergyUnits())})` }, rangemode: "tozero" },
+    xaxis: { title: { text: `${state.cost === "time_ms" ? "time" : "energy"} (${unit})` }, rangemode: "tozero" },
     yaxis: { title: { text: "published top-1 accuracy (%)" } },
   }, (point) => { const row = rows.find((entry) => point.customdata && pairName(entry) === point.customdata[0]); if (row) choose(row.network, row.hardware); });
 }

@@ -28,6 +28,17 @@ function adoptHardware() {
   for (const [name, value] of Object.entries(own ?? {})) byId("controls").elements[name].value = value;
 }
 
+async function asked(query, signal) {
+  const response = await fetch(`/api/simulate?${query}`, { signal });
+  return [response, await response.json()];
+}
+
+function underway({ done, of, seconds }) {
+  const shapes = of ? `${done} of ${of} searches of layer shapes done` : "waiting for its turn";
+  const hint = !done && seconds > 15 ? "; the first search on such a machine compiles the mapper, about two minutes" : "";
+  return `searching \u2026 ${shapes} (${seconds.toFixed(0)} s${hint})`;
+}
+
 async function ask() {
   const form = byId("controls");
   if (!form.checkValidity()) { form.reportValidity(); return; }
@@ -37,8 +48,13 @@ async function ask() {
   byId("answer").textContent = "simulating \u2026";
   try {
     const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value !== ""));
-    const response = await fetch(`/api/simulate?${query}`, { signal: pending.signal });
-    const answer = await response.json();
+    const signal = pending.signal;
+    let [response, answer] = await asked(query, signal);
+    // A search that takes long says how far it is; asking again keeps it alive, another change lets it go.
+    while (response.status === 202) {
+      byId("answer").textContent = underway(answer);
+      [response, answer] = await asked(query, signal);
+    }
     if (!response.ok) { problem(answer.error); byId("answer").textContent = ""; return; }
     problem("");
     live = answer;

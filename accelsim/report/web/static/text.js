@@ -59,6 +59,17 @@ function allEnergyUnits() {
   return unique(data.results.map((result) => result.energy_unit)).join(" or ");
 }
 
+// Energies in different units cannot stand on one axis: then the accelerators are left that count as the chosen one does.
+function comparable(rows, description) {
+  const unit = currentResult().energy_unit;
+  return description.unit.includes("energy unit") ? rows.filter((row) => row.energy_unit === unit) : rows;
+}
+
+function leftOut(rows, shown) {
+  const names = unique(rows.filter((row) => !shown.includes(row)).map((row) => row.hardware));
+  return names.length ? `not shown, as their unit of energy is another: ${names.join(", ")}` : "";
+}
+
 // Layers of one shape, in the order of the first of each; every layer by itself when they are not put together.
 function groupsOf(result) {
   if (!state.grouped) return result.shapes.map((shape, index) => [index]);
