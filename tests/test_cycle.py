@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nest_strategies import layers, machines, nests
+from nest_strategies import layers, machines, nests, slides
 
 from accelsim.dims import Dim
 from accelsim.engine.closed_form import evaluate
@@ -29,9 +29,19 @@ SLACK_CYCLES = 50
 def test_outputs_and_counts_of_any_mapping(data):
     """Any layer, machine and nest: outputs bit for bit, words at both ends, on links, read back; MACs, iterations."""
     layer = data.draw(layers())
-    machine = data.draw(machines(unbounded=True))
+    machine = data.draw(machines(unbounded=True, sliding=data.draw(st.booleans())))
     nest = data.draw(nests(layer, machine))
-    tensors = random_tensors(layer, seed=data.draw(st.integers(0, 99)))
+    compare(nest, layer, machine, random_tensors(layer, seed=data.draw(st.integers(0, 99))))
+
+
+@given(slides())
+def test_outputs_and_counts_of_windows_that_slide(case):
+    """What a window shares with the one before stays in its memory; what is new comes, and nothing else."""
+    layer, machine, nest = case
+    compare(nest, layer, machine, random_tensors(layer))
+
+
+def compare(nest, layer, machine, tensors):
     cost, done = evaluate(nest, layer, machine), execute(nest, layer, machine, tensors)
     np.testing.assert_array_equal(done.outputs, convolve(layer, tensors))
     assert (done.macs, done.iterations, done.overflows) == (cost.macs, cost.iterations, 0)

@@ -139,6 +139,7 @@ def _compare_nest(result: NestResult, execution: Execution, outputs_equal: bool 
     timing = execution.timing
     waits = {f"{operand.name} in {memory}": cycles for (operand, memory), cycles in timing.wait_cycles.items()}
     waits |= {f"port of {memory}": cycles for memory, cycles in timing.port_cycles.items()}
+    waits["networks"] = timing.network_cycles
     return Comparison(
         expected=result,
         result=replace(

@@ -30,6 +30,7 @@ class Timing:
         fill_cycles: Before the first.
         drain_cycles: After the last.
         port_cycles: By memory, cycles by which its ports slowed the array down.
+        network_cycles: Cycles by which networks with a rate did.
         wait_cycles: By operand and memory, cycles in which the array stood still for a tile of that memory.
         trace: Events, if asked for.
     """
@@ -39,13 +40,14 @@ class Timing:
     fill_cycles: float
     drain_cycles: float
     port_cycles: dict[str, float]
+    network_cycles: float
     wait_cycles: dict[tuple[Operand, str], float]
     trace: Trace | None = None
 
     @property
     def stall_cycles(self) -> float:
         """Cycles between the first and the last MAC in which the array did less than it could."""
-        return sum(self.port_cycles.values()) + sum(self.wait_cycles.values())
+        return sum(self.port_cycles.values()) + self.network_cycles + sum(self.wait_cycles.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +82,7 @@ def time_of(lowered: Lowered, state: State, nest: Nest, machine: Machine, *, tra
     clock = kernels.Clock(
         total=np.zeros(6),
         waits=np.zeros(len(ways)),
-        slow=np.zeros(len(machine.stores)),
+        slow=np.zeros(len(machine.stores) + 1),
         event_kind=np.zeros(room, np.int8),
         event_way=np.zeros(room, np.int32),
         event_visit=np.zeros(room, np.int32),
@@ -102,6 +104,7 @@ def time_of(lowered: Lowered, state: State, nest: Nest, machine: Machine, *, tra
         fill_cycles=float(clock.total[kernels.FILL]),
         drain_cycles=float(clock.total[kernels.DRAIN]),
         port_cycles={store.name: float(clock.slow[index]) for index, store in enumerate(machine.stores)},
+        network_cycles=float(clock.slow[-1]),
         wait_cycles=waits,
         trace=_trace(clock, lowered, ways, names) if trace else None,
     )
@@ -151,28 +154,38 @@ def build(lowered: Lowered, state: State, nest: Nest, machine: Machine) -> tuple
     source = [memory[lowered.ways[number].source] for number in ways]
     target = [memory[lowered.ways[number].target] for number in ways]
     latency = np.array([store.latency_cycles for store in machine.stores], dtype=np.float64)
+    buffering = np.array([list(Buffering).index(machine.stores[index].buffering) for index in target], np.int64)
+    sliding = [
+        lowered.ways[number].operand is Operand.I and machine.stores[index].slides
+        for number, index in zip(ways, target, strict=True)
+    ]
     last = int(state.scalar[execute_kernels.SEGMENTS])
+    fired = _bits(state.segment_fired[:last], ways)
     reads, writes, mac_memory = _mac_ports(lowered, state, memory, machine, last)
     pipe = pipeline_kernels.Pipeline(
         sums=sums,
         source=np.array(source, np.int64),
         target=np.array(target, np.int64),
-        buffering=np.array([list(Buffering).index(machine.stores[index].buffering) for index in target], np.int64),
+        buffering=buffering,
         parent=np.array(parent, np.int64),
         child=np.array(child, np.int64),
         first=first,
         count=count,
         pre=latency[source],
         post=latency[source],
+        serial=_serial(state, ways, sliding, buffering, fired),
         load_source=np.where(summed, visits[2], visits[0]),
         load_target=np.where(summed, visits[3], visits[1]),
         store_source=np.where(summed, visits[0], none),
         store_target=np.where(summed, visits[1], none),
+        load_least=np.where(summed, state.visit_net[1], state.visit_net[0]),
+        store_least=np.where(summed, state.visit_net[0], none),
         after=state.visit_after.astype(np.int64),
         inside=_inside(state, first, count, parent),
         needed=state.visit_segment.astype(np.int64),
-        fired=_bits(state.segment_fired[:last], ways),
+        fired=fired,
         ticks=state.segment_ticks[:last].astype(np.float64),
+        least=state.segment_net[:, :last].max(axis=0),
         reads=reads,
         writes=writes,
         rates=_rates(machine.stores),
@@ -199,6 +212,25 @@ def _inside(state: State, first: np.ndarray, count: np.ndarray, parent: list[int
             around = state.visit_segment[first[outer] : first[outer] + count[outer]]
             inside[mine] = np.searchsorted(around, state.visit_segment[mine], side="right") - 1
     return inside
+
+
+def _serial(state: State, ways: list[int], sliding: list[bool], buffering: np.ndarray, fired: np.ndarray) -> np.ndarray:
+    """Return bool[visits], whether the array stands still for a tile.
+
+    It does if the target is single, and where it stops (or starts) for such a one, for windows that begin anew.
+    """
+    singles = sum(1 << way for way, kind in enumerate(buffering) if kind == list(Buffering).index(Buffering.SINGLE))
+    stops = fired & singles != 0
+    stops[0] = True
+    serial = np.zeros(len(state.visit_segment), dtype=np.bool_)
+    for number, slides, kind in zip(ways, sliding, buffering, strict=True):
+        first = state.visit_first[number]
+        mine = slice(first, first + state.visit_count[number])
+        if list(Buffering)[kind] is Buffering.SINGLE:
+            serial[mine] = True
+        elif list(Buffering)[kind] is Buffering.ROLLING and slides:
+            serial[mine] = state.visit_anew[mine].astype(np.bool_) & stops[state.visit_segment[mine]]
+    return serial
 
 
 def _bits(fired: np.ndarray, ways: list[int]) -> np.ndarray:

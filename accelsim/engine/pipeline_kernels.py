@@ -5,13 +5,14 @@ DMA channel of its own that runs ahead of the array as far as credits allow, one
 
 - double: a tile can come in when the one before the last has been used up; it can be used when it is all there;
 - rolling: the same credit, but the tile can be used while it comes in, and be used up only when it is all there;
-- single: the array stops where the mapping changes the tile, and the tiles go and come one after the other.
+- single: the array stops where the mapping changes the tile, and the tiles go and come one after the other; a window
+  in a rolling memory through which inputs slide comes then, too, before the array goes on, if it starts anew.
 
 Partial sums have a second channel, which stores a tile when it is complete; a tile that comes back waits for its own
-store. A transfer reads at one memory and writes at the other; every port serves words at its rate, the array first,
-then the transfer whose words are needed first. Rates hold on average: a port of half a word a cycle takes two cycles
-for a word, one of four words moves a single word in a quarter of a cycle. A memory's latency delays the first tile of
-a channel and the last store only: later requests are sent ahead.
+store. A transfer reads at one memory and writes at the other, and is no faster than the networks between them; every
+port serves words at its rate, the array first, then the transfer whose words are needed first. Rates hold on average:
+a port of half a word a cycle takes two cycles for a word, one of four words moves a single word in a quarter of a
+cycle. A memory's latency delays the first tile of a channel and the last store only: later requests are sent ahead.
 """
 
 from __future__ import annotations
@@ -46,15 +47,19 @@ class Pipeline(NamedTuple):
         count: int64, number of visits.
         pre: float64, latency of the first tile.
         post: float64, latency of the last store.
+        serial: bool[visits], whether the array stands still while it comes.
         load_source: float64[visits], machine words that a load, or a read-back, takes from the source's port.
         load_target: float64[visits], and brings to the target's.
         store_source: float64[visits], machine words that a store brings to the source's port.
         store_target: float64[visits], and takes from the target's.
+        load_least: float64[visits], cycles that a load, or a read-back, takes on the slowest network with a rate.
+        store_least: float64[visits], and a store.
         after: int64[visits], store that must be over before a read-back.
         inside: int64[visits], visit of the parent that it is part of.
         needed: int64[visits], segment before which it is needed.
         fired: int64[segments], bits of the ways whose next visit the array starts.
         ticks: float64[segments].
+        least: float64[segments], cycles that its words take on the slowest network with a rate.
         reads: float64[segments, memories], machine words that the MACs read in a segment.
         writes: float64[segments, memories], and write.
         rates: float64[3, memories], words per cycle read, written, together.
@@ -72,15 +77,19 @@ class Pipeline(NamedTuple):
     count: np.ndarray
     pre: np.ndarray
     post: np.ndarray
+    serial: np.ndarray
     load_source: np.ndarray
     load_target: np.ndarray
     store_source: np.ndarray
     store_target: np.ndarray
+    load_least: np.ndarray
+    store_least: np.ndarray
     after: np.ndarray
     inside: np.ndarray
     needed: np.ndarray
     fired: np.ndarray
     ticks: np.ndarray
+    least: np.ndarray
     reads: np.ndarray
     writes: np.ndarray
     rates: np.ndarray
@@ -95,7 +104,7 @@ class Clock(NamedTuple):
         total: float64[6], time, cycles before the first tick, until the last tick, after it, events, whether it got
         stuck.
         waits: float64[ways], cycles in which the array waited for a way.
-        slow: float64[memories], cycles that a memory's ports held the array up while it ran.
+        slow: float64[memories + 1], cycles that a memory's ports, and at the end networks, held the running array up.
         event_kind: int8[events], recorded events; none if empty.
         event_way: int32[events], way, or the segment of a computation.
         event_visit: int32[events].
@@ -125,8 +134,10 @@ def used_up(child, first, count, inside, way, passed, done):
 
 
 @nb.njit(cache=True, nogil=True)
-def can_load(buffering, parent, child, first, count, inside, after, sums, way, begun, coming, loaded, stored, passed):
-    """Return whether a way's next tile has its words at the source and, unless it is single, its room at the target."""
+def can_load(
+    buffering, serial, parent, child, first, count, inside, after, sums, way, begun, coming, loaded, stored, passed
+):
+    """Return whether a way's next tile has its words at the source and, unless it is serial, its room at the target."""
     visit = begun[way]
     if visit >= count[way] or loaded[way] < visit:
         return False
@@ -137,7 +148,7 @@ def can_load(buffering, parent, child, first, count, inside, after, sums, way, b
             return False
     if sums[way] and stored[way] <= after[at]:
         return False
-    if buffering[way] == SINGLE:
+    if serial[at]:
         return True
     room = stored[way] if sums[way] else used_up(child, first, count, inside, way, passed, loaded)
     return visit < room + 2
@@ -155,20 +166,22 @@ def can_store(buffering, child, first, count, inside, way, sent, stored, loaded,
 
 
 @nb.njit(cache=True, nogil=True)
-def speed_of(words_a, rate_a, shared_a, words_b, rate_b, shared_b):
-    """Return the fraction of a transfer per cycle that the ports of its two ends allow."""
-    speed = np.inf
+def speed_of(least, words_a, rate_a, shared_a, words_b, rate_b, shared_b):
+    """Return the fraction of a transfer per cycle that the ports of its two ends, and networks between, allow."""
+    speed = 1.0 / least if least > 0 else np.inf
     if words_a > 0:
-        speed = min(rate_a, shared_a) / words_a
+        speed = min(speed, min(rate_a, shared_a) / words_a)
     if words_b > 0:
         speed = min(speed, min(rate_b, shared_b) / words_b)
     return speed
 
 
 @nb.njit(cache=True, nogil=True)
-def array_speed(ticks, reads, writes, segment, left):
-    """Return the fraction of a segment per cycle that the array runs, and the memory that slows it down, or -1."""
+def array_speed(ticks, least, reads, writes, segment, left):
+    """Return the fraction of a segment per cycle that the array runs, and what slows it down, or -1: as in ``slow``."""
     speed, slowest = 1.0 / ticks[segment], -1
+    if least[segment] > ticks[segment]:
+        speed, slowest = 1.0 / least[segment], left.shape[1]
     for memory in range(left.shape[1]):
         read, written = reads[segment, memory], writes[segment, memory]
         if read + written == 0:
@@ -215,6 +228,7 @@ def drive(pipe: Pipeline, clock: Clock):
     fired, ticks, all_reads, all_writes = pipe.fired, pipe.ticks, pipe.reads, pipe.writes
     event_kind, event_way, event_visit = clock.event_kind, clock.event_way, clock.event_visit
     event_start, event_end, total = clock.event_start, clock.event_end, clock.total
+    serial, least, load_least, store_least = pipe.serial, pipe.least, pipe.load_least, pipe.store_least
     waits, slow, room = clock.waits, clock.slow, len(clock.event_kind)
     events = 0
     ways, segments, memories = len(count), len(ticks), rates.shape[1]
@@ -243,10 +257,11 @@ def drive(pipe: Pipeline, clock: Clock):
             # Single buffers change their tiles one after the other: sums out from the inner to the outer, then all in.
             while arrived and cursor < 2 * ways and (not ended or now >= ended_at):
                 way = ways - 1 - cursor if cursor < ways else cursor - ways
-                if buffering[way] == SINGLE and (bits >> way) & 1:
-                    if cursor < ways and sums[way] and stored[way] < passed[way]:
+                if (bits >> way) & 1:
+                    single = buffering[way] == SINGLE
+                    if cursor < ways and single and sums[way] and stored[way] < passed[way]:
                         break
-                    if cursor >= ways and not ended and loaded[way] <= passed[way]:
+                    if cursor >= ways and not ended and serial[first[way] + passed[way]] and loaded[way] <= passed[way]:
                         break
                 cursor += 1
                 moved = True
@@ -265,25 +280,13 @@ def drive(pipe: Pipeline, clock: Clock):
                     if segment == 0:
                         total[FILL] = now
             for way in range(ways):
-                single = buffering[way] == SINGLE
+                single = begun[way] < count[way] and serial[first[way] + begun[way]]
                 mine = arrived and cursor == ways + way
                 if state[2 * way] == IDLE and (not single or mine) and not ended:
                     if can_load(
-                        buffering,
-                        parent,
-                        child,
-                        first,
-                        count,
-                        inside,
-                        after,
-                        sums,
-                        way,
-                        begun,
-                        coming,
-                        loaded,
-                        stored,
-                        passed,
-                    ):
+                        buffering, serial, parent, child, first, count, inside, after, sums, way, begun, coming, loaded,
+                        stored, passed,
+                    ):  # fmt: skip
                         delay = pre[way] if begun[way] == 0 and not sums[way] else 0.0
                         begun[way] += 1
                         since[2 * way], until[2 * way] = now, now + delay
@@ -348,7 +351,7 @@ def drive(pipe: Pipeline, clock: Clock):
         loads[:] = 0.0
         pace, slowest = 0.0, -1
         if running:
-            pace, slowest = array_speed(ticks, all_reads, all_writes, segment, left)
+            pace, slowest = array_speed(ticks, least, all_reads, all_writes, segment, left)
             step = min(step, remaining / pace)
             for memory in range(memories):
                 reads, writes = all_reads[segment, memory] * pace, all_writes[segment, memory] * pace
@@ -377,7 +380,8 @@ def drive(pipe: Pipeline, clock: Clock):
             a = store_source[visit] if up else load_source[visit]
             b = store_target[visit] if up else load_target[visit]
             port_a, port_b = (1, 0) if up else (0, 1)
-            share = speed_of(a, left[port_a, outer], left[2, outer], b, left[port_b, inner], left[2, inner])
+            most = store_least[visit] if up else load_least[visit]
+            share = speed_of(most, a, left[port_a, outer], left[2, outer], b, left[port_b, inner], left[2, inner])
             speed[best] = share
             if share == np.inf:
                 step = 0.0
