@@ -162,6 +162,22 @@ def build(lowered: Lowered, state: State, nest: Nest, machine: Machine) -> tuple
     last = int(state.scalar[execute_kernels.SEGMENTS])
     fired = _bits(state.segment_fired[:last], ways)
     reads, writes, mac_memory = _mac_ports(lowered, state, memory, machine, last)
+    ticks, least = state.segment_ticks[:last].astype(np.float64), state.segment_net[:, :last].max(axis=0)
+    rates = _rates(machine.stores)
+    serial = _serial(state, ways, sliding, buffering, fired)
+    inside = _inside(state, first, count, parent)
+    needed = state.visit_segment.astype(np.int64)
+    wanted, load_due = _load_due(needed, serial, inside, first, count, child, buffering, last)
+    words = {
+        "load_source": np.where(summed, visits[2], visits[0]),
+        "load_target": np.where(summed, visits[3], visits[1]),
+        "store_source": np.where(summed, visits[0], none),
+        "store_target": np.where(summed, visits[1], none),
+        "load_least": np.where(summed, state.visit_net[1], state.visit_net[0]),
+        "store_least": np.where(summed, state.visit_net[0], none),
+    }
+    ends = np.repeat(source, count), np.repeat(target, count)
+    times = _least_cycles(words, ends, rates) | {"first": wanted, "due": load_due}
     pipe = pipeline_kernels.Pipeline(
         sums=sums,
         source=np.array(source, np.int64),
@@ -173,22 +189,20 @@ def build(lowered: Lowered, state: State, nest: Nest, machine: Machine) -> tuple
         count=count,
         pre=latency[source],
         post=latency[source],
-        serial=_serial(state, ways, sliding, buffering, fired),
-        load_source=np.where(summed, visits[2], visits[0]),
-        load_target=np.where(summed, visits[3], visits[1]),
-        store_source=np.where(summed, visits[0], none),
-        store_target=np.where(summed, visits[1], none),
-        load_least=np.where(summed, state.visit_net[1], state.visit_net[0]),
-        store_least=np.where(summed, state.visit_net[0], none),
+        serial=serial,
+        **words,
         after=state.visit_after.astype(np.int64),
-        inside=_inside(state, first, count, parent),
-        needed=state.visit_segment.astype(np.int64),
+        inside=inside,
+        wanted=wanted,
+        load_due=load_due,
+        **_stores(times, state.visit_after, first, count, last),
         fired=fired,
-        ticks=state.segment_ticks[:last].astype(np.float64),
-        least=state.segment_net[:, :last].max(axis=0),
+        ticks=ticks,
+        ideal=_ideal(ticks, least, reads, writes, rates),
+        least=least,
         reads=reads,
         writes=writes,
-        rates=_rates(machine.stores),
+        rates=rates,
         start_delay=float(max(latency[mac_memory[Operand.W]], latency[mac_memory[Operand.I]])),
         end_delay=float(latency[mac_memory[Operand.O]] + _adder_depth(nest, machine)),
     )
@@ -231,6 +245,89 @@ def _serial(state: State, ways: list[int], sliding: list[bool], buffering: np.nd
         elif list(Buffering)[kind] is Buffering.ROLLING and slides:
             serial[mine] = state.visit_anew[mine].astype(np.bool_) & stops[state.visit_segment[mine]]
     return serial
+
+
+def _ideal(
+    ticks: np.ndarray, least: np.ndarray, reads: np.ndarray, writes: np.ndarray, rates: np.ndarray
+) -> np.ndarray:
+    """Return float64[segments], the cycles that the array takes if nothing else uses its ports and networks."""
+    ports = np.stack([reads / rates[0], writes / rates[1], (reads + writes) / rates[2]]).max(axis=(0, 2))
+    return np.asarray(np.maximum(np.maximum(ticks, least), ports), dtype=np.float64)
+
+
+def _least_cycles(
+    words: dict[str, np.ndarray], ends: tuple[np.ndarray, np.ndarray], rates: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return float64[visits] for ``load`` and ``store``, the cycles of a transfer that has all ports for itself."""
+    least = np.minimum(rates[:2], rates[2])
+    outer, inner = ends
+    cycles = {}
+    for kind, reading, writing in (("load", outer, inner), ("store", inner, outer)):
+        read, written = (
+            words[f"{kind}_{end}"] for end in (("source", "target") if kind == "load" else ("target", "source"))
+        )
+        ports = np.maximum(read / least[0][reading], written / least[1][writing])
+        cycles[kind] = np.maximum(ports, words[f"{kind}_least"])
+    return cycles
+
+
+def _load_due(
+    needed: np.ndarray,
+    serial: np.ndarray,
+    inside: np.ndarray,
+    first: np.ndarray,
+    count: np.ndarray,
+    child: list[int],
+    buffering: np.ndarray,
+    segments: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return twice int64[visits]: the segments before which a tile is first used, and must be there.
+
+    The first is where the array begins with the tile, or where whoever takes the tile on may begin to do so: when the
+    tile before has begun to be used. Both are the same, unless a rolling target lets it be used while it comes.
+    """
+    first_use, due = needed.copy(), needed.copy()
+    taken = needed.copy()  # where a load may begin, its predecessors having been used as the array goes
+    rolling = list(Buffering).index(Buffering.ROLLING)
+    for way in reversed(range(len(first))):
+        mine = slice(first[way], first[way] + count[way])
+        own, inner = needed[mine], child[way]
+        if inner < 0:
+            used, start = own, np.concatenate([[0], own[:-1]])
+        else:
+            theirs = slice(first[inner], first[inner] + count[inner])
+            begins = np.searchsorted(inside[theirs], np.arange(count[way]))
+            used = taken[theirs][begins]
+            start = np.concatenate([[0], needed[theirs][np.maximum(begins[1:] - 1, 0)]])
+        first_use[mine] = used
+        due[mine] = np.concatenate([used[1:], [segments]]) if buffering[way] == rolling else used
+        taken[mine] = np.where(serial[mine], own, start)
+    return first_use, due
+
+
+def _stores(
+    times: dict[str, np.ndarray], after: np.ndarray, first: np.ndarray, count: np.ndarray, segments: int
+) -> dict[str, np.ndarray]:
+    """Return, for every visit's store, when its room or its sums are wanted again, and how long bringing them takes.
+
+    ``times``: first use and due of every load, and the least cycles of load and store.
+    """
+    follows = np.full(len(after), -1, dtype=np.int64)
+    for begin, visits in zip(first, count, strict=True):
+        follows[begin : begin + max(0, visits - 2)] = np.arange(begin + 2, begin + visits)
+        back = np.flatnonzero(after[begin : begin + visits] >= 0)
+        follows[begin + after[begin + back]] = np.minimum(
+            begin + back,
+            np.where(follows[begin + after[begin + back]] < 0, 2**60, follows[begin + after[begin + back]]),
+        )
+    last = follows < 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(last | (times["store"] == 0), 0.0, times["load"][follows] / times["store"])
+    return {
+        "store_due": np.where(last, segments, times["due"][follows]),
+        "store_first": np.where(last, segments, times["first"][follows]),
+        "follow": ratio,
+    }
 
 
 def _bits(fired: np.ndarray, ways: list[int]) -> np.ndarray:
