@@ -12,13 +12,18 @@ from hypothesis import strategies as st
 from nest_strategies import layers, machines, nests, slides
 
 from accelsim.dims import Dim
+from accelsim.engine import cycle
 from accelsim.engine.closed_form import evaluate
 from accelsim.engine.cycle import execute
+from accelsim.engine.executed import execute_all
 from accelsim.engine.tensors import convolve, random_tensors
 from accelsim.errors import InputError
+from accelsim.hardware.loader import load_hardware
 from accelsim.mapping.hierarchy import ALL_OPERANDS, Machine, Store
 from accelsim.mapping.nest import UNIT, Nest, Place
+from accelsim.simulation import simulate
 from accelsim.workload.layer import Layer
+from accelsim.workload.loader import load_network
 
 SLACK = 0.01
 SLACK_CYCLES = 50
@@ -103,6 +108,29 @@ def test_two_halves_in_lockstep():
     done = execute(Nest(steps=steps), layer, machine)
     words = 1 + 40 + 40  # weight, inputs and outputs share the port
     assert done.cycles == pytest.approx(words / 0.4, abs=4)
+
+
+def test_progress_is_told_within_a_layer(monkeypatch):
+    """Iterations done rise to all of them, one call after the other, long before a layer of one tile ends."""
+    monkeypatch.setattr(cycle, "TICKS_PER_CALL", 100)
+    layer = Layer.conv("pixels", 2, 3, (1, 80))
+    machine = Machine(name="pair", stores=(Store(name="DRAM"), Store(name="GLB")))
+    steps = (Place(store="DRAM", operands=ALL_OPERANDS, tile=layer.dims, order=tuple(Dim)),)
+    told = []
+    execute(Nest(steps=steps), layer, machine, progress=lambda *counts: told.append(counts))
+    assert told == [(100, 480), (200, 480), (300, 480), (400, 480), (480, 480)]
+
+
+def test_progress_of_all_layers_is_told_in_macs():
+    """The last word is that all MACs are done; none before says more, or goes back."""
+    hardware = load_hardware("8x8_32KB")
+    result = simulate(load_network("squeezenext23"), hardware, progress=None)
+    layers = sorted(result.layer_results, key=lambda found: found.layer.macs)[:3]
+    told = []
+    execute_all(layers, hardware, progress=lambda *counts: told.append(counts))
+    total = sum(found.layer.macs for found in layers)
+    assert told[-1] == (total, total)
+    assert told == sorted(told)
 
 
 def test_overflow_is_reported_and_a_wide_accumulator_holds_the_sum():

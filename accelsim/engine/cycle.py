@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from accelsim.compilation import announce
 from accelsim.dims import Operand
 from accelsim.engine.closed_form import MAC, Transfer
 from accelsim.engine.pipeline import Timing, time_of
@@ -21,7 +22,7 @@ from accelsim.workload.layer import Layer
 if TYPE_CHECKING:
     from accelsim.engine.execute_kernels import State
 
-TICKS_PER_CALL = 200_000
+TICKS_PER_CALL = 20_000
 """Iterations of the array between two calls of the progress callback."""
 
 
@@ -103,6 +104,7 @@ def execute(
     """
     from accelsim.engine import execute_kernels as kernels  # noqa: PLC0415 - numba is loaded only where it is used
 
+    announce(kernels.run, "the cycle engine's", "a minute")
     lowered = lower(nest, layer, machine)
     values = random_tensors(layer) if tensors is None else tensors
     _check_tensors(layer, values)

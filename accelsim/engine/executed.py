@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,6 +25,9 @@ from accelsim.workload.layer import Layer
 
 ZERO_SIGMAS = 6.0
 """Standard deviations by which the share of non-zero weights may miss its expectation: 1 in 500 million by chance."""
+
+BAR_SECONDS = 0.2
+"""How often a progress bar moves."""
 
 COMPARED = ("source_words", "target_words", "read_back_words", "link_words")
 """Fields of a boundary that both engines count."""
@@ -77,42 +80,61 @@ def execute_all(
         seed: Of the operands.
         progress: Called with (MACs done, MACs in all).
     """
-    total, done = sum(result.layer.macs for result in results), 0
+    total = sum(result.layer.macs for result in results)
+    done = [0.0] * len(results)  # MACs by layer; every thread writes its own layer's
 
-    def one(result: LayerResult) -> Comparison:
-        return execute_result(result, hardware, check_outputs=check_outputs, seed=seed)
+    def one(index: int) -> Comparison:
+        macs = results[index].layer.macs
+
+        def advance(part: int, parts: int) -> None:
+            done[index] = macs * part / parts
+
+        return execute_result(
+            results[index], hardware, check_outputs=check_outputs, seed=seed, progress=advance if progress else None
+        )
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         # The longest first, so that no core is left with one at the end.
         longest = sorted(range(len(results)), key=lambda index: -results[index].layer.macs)
-        futures = {pool.submit(one, results[index]): index for index in longest}
-        found: dict[int, Comparison] = {}
+        futures = {index: pool.submit(one, index) for index in longest}
         try:
-            for future in as_completed(futures):
-                found[futures[future]] = future.result()
-                done += results[futures[future]].layer.macs
+            left = set(futures.values())
+            while left:
+                ended, left = wait(left, BAR_SECONDS if progress else None, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    future.result()
                 if progress:
-                    progress(done, total)
+                    progress(int(sum(done)), total)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-    return [found[index] for index in range(len(results))]
+    return [futures[index].result() for index in range(len(results))]
 
 
 def execute_result(
-    result: LayerResult, hardware: Hardware, *, check_outputs: bool = False, seed: int = 0
+    result: LayerResult,
+    hardware: Hardware,
+    *,
+    check_outputs: bool = False,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Comparison:
-    """Execute the mapping of one layer result; arguments as of ``execute_all``."""
+    """Execute the mapping of one layer result; arguments as of ``execute_all``.
+
+    ``progress`` is called with parts done and parts in all, iterations or tiles.
+    """
     layer = result.layer
     if isinstance(result, NestResult):
         assert isinstance(result.mapping, NestMapping)
         tensors = random_tensors(layer, seed)
-        execution = execute(result.mapping.nest, layer, machine_of(hardware), tensors)
+        execution = execute(result.mapping.nest, layer, machine_of(hardware), tensors, progress=progress)
         return _compare_nest(result, execution, _equal(layer, tensors, execution.outputs) if check_outputs else None)
     mapping = result.mapping
     assert isinstance(mapping, LoopNest)
     skips = hardware.dataflows[mapping.dataflow].skips_zeros_of
     tensors = random_tensors(layer, seed, zero_fraction=hardware.zero_fraction[skips] if skips else 0.0)
-    executed = execute_reference(layer, hardware, mapping.dataflow, mapping.tile, mapping.order, tensors)
+    executed = execute_reference(
+        layer, hardware, mapping.dataflow, mapping.tile, mapping.order, tensors, progress=progress
+    )
     return _compare_program(
         result, executed, hardware, _equal(layer, tensors, executed.outputs) if check_outputs else None
     )

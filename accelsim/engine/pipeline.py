@@ -176,7 +176,7 @@ def build(lowered: Lowered, state: State, nest: Nest, machine: Machine) -> tuple
         "load_least": np.where(summed, state.visit_net[1], state.visit_net[0]),
         "store_least": np.where(summed, state.visit_net[0], none),
     }
-    ends = np.repeat(source, count), np.repeat(target, count)
+    ends = np.repeat(np.array(source, np.int64), count), np.repeat(np.array(target, np.int64), count)
     times = _least_cycles(words, ends, rates) | {"first": wanted, "due": load_due}
     pipe = pipeline_kernels.Pipeline(
         sums=sums,
