@@ -85,6 +85,7 @@ def execute(
     *,
     accumulator_bits: int = 32,
     trace: bool = False,
+    path: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Execution:
     """Execute a (checked) mapping of a layer.
@@ -96,6 +97,7 @@ def execute(
         tensors: The operands; None draws small seeded ones.
         accumulator_bits: Width of partial sums, at most 63; sums outside are counted, not wrapped.
         trace: Whether to keep every event.
+        path: Whether to find the critical path.
         progress: Called with (iterations done, iterations in all).
 
     Raises:
@@ -123,7 +125,7 @@ def execute(
         macs=int(state.scalar[kernels.MACS]),
         iterations=int(state.scalar[kernels.TICKS]),
         overflows=int(state.scalar[kernels.OVERFLOWS]),
-        timing=time_of(lowered, state, nest, machine, trace=trace),
+        timing=time_of(lowered, state, nest, machine, trace=trace, path=path),
     )
 
 

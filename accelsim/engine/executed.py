@@ -13,6 +13,7 @@ import numpy as np
 from accelsim.engine.analytical import ENERGY_COMPONENTS, LayerResult
 from accelsim.engine.cycle import Execution, execute
 from accelsim.engine.general import NestResult
+from accelsim.engine.pipeline import Timing
 from accelsim.engine.reference import Executed, execute_reference
 from accelsim.engine.tensors import Tensors, convolve, random_tensors
 from accelsim.hardware.spec import Hardware
@@ -46,6 +47,8 @@ class Comparison:
         cycles: Executed.
         expected_cycles: Of the closed form.
         cause: What the array waited for, where the two times differ.
+        path_cycles: What the layer takes at least by its critical path and the closed form; None for fixed programs,
+            whose lockstep needs no path.
     """
 
     expected: LayerResult
@@ -56,6 +59,7 @@ class Comparison:
     cycles: float
     expected_cycles: float
     cause: str
+    path_cycles: float | None = None
 
     @property
     def agrees(self) -> bool:
@@ -126,7 +130,7 @@ def execute_result(
     if isinstance(result, NestResult):
         assert isinstance(result.mapping, NestMapping)
         tensors = random_tensors(layer, seed)
-        execution = execute(result.mapping.nest, layer, machine_of(hardware), tensors, progress=progress)
+        execution = execute(result.mapping.nest, layer, machine_of(hardware), tensors, path=True, progress=progress)
         return _compare_nest(result, execution, _equal(layer, tensors, execution.outputs) if check_outputs else None)
     mapping = result.mapping
     assert isinstance(mapping, LoopNest)
@@ -174,8 +178,18 @@ def _compare_nest(result: NestResult, execution: Execution, outputs_equal: bool 
         overflows=execution.overflows,
         cycles=timing.cycles,
         expected_cycles=cost.cycles,
-        cause=_largest(waits),
+        cause=_cause(timing, _largest(waits)),
+        path_cycles=max(cost.cycles, timing.path.cycles) if timing.path else None,
     )
+
+
+def _cause(timing: Timing, waits: str) -> str:
+    """Return what the closed form's totals leave out, by the critical path, and what the array waited for."""
+    if timing.path is None:
+        return waits
+    name, cycles = timing.path.largest_loss
+    path = f"critical path: {cycles:.0f} cycles for {name}" if cycles >= 0.5 else ""
+    return "; ".join(filter(None, (path, waits)))
 
 
 def _largest(waits: dict[str, float]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from accelsim.dims import USES, Dim, Operand
+from accelsim.engine.latency import CriticalPath, critical_path
 from accelsim.engine.program import Lowered
 from accelsim.mapping.hierarchy import Buffering, Machine, Reduction, Store
 from accelsim.mapping.nest import Nest, Place, Unrolling, cuts
@@ -33,6 +34,7 @@ class Timing:
         network_cycles: Cycles by which networks with a rate did.
         wait_cycles: By operand and memory, cycles in which the array stood still for a tile of that memory.
         trace: Events, if asked for.
+        path: What the layer takes at least, if asked for.
     """
 
     cycles: float
@@ -43,6 +45,7 @@ class Timing:
     network_cycles: float
     wait_cycles: dict[tuple[Operand, str], float]
     trace: Trace | None = None
+    path: CriticalPath | None = None
 
     @property
     def stall_cycles(self) -> float:
@@ -73,8 +76,10 @@ class Trace:
     lost: int
 
 
-def time_of(lowered: Lowered, state: State, nest: Nest, machine: Machine, *, trace: bool = False) -> Timing:
-    """Return how long an executed program takes."""
+def time_of(
+    lowered: Lowered, state: State, nest: Nest, machine: Machine, *, trace: bool = False, path: bool = False
+) -> Timing:
+    """Return how long an executed program takes, with its events and its critical path if asked for."""
     from accelsim.engine import pipeline_kernels as kernels  # noqa: PLC0415 - numba is loaded only where it is used
 
     pipe, ways = build(lowered, state, nest, machine)
@@ -107,6 +112,7 @@ def time_of(lowered: Lowered, state: State, nest: Nest, machine: Machine, *, tra
         network_cycles=float(clock.slow[-1]),
         wait_cycles=waits,
         trace=_trace(clock, lowered, ways, names) if trace else None,
+        path=critical_path(pipe) if path else None,
     )
 
 
@@ -193,6 +199,7 @@ def build(lowered: Lowered, state: State, nest: Nest, machine: Machine) -> tuple
         **words,
         after=state.visit_after.astype(np.int64),
         inside=inside,
+        opens=needed,
         wanted=wanted,
         load_due=load_due,
         **_stores(times, state.visit_after, first, count, last),

@@ -58,6 +58,7 @@ class Pipeline(NamedTuple):
         store_least: float64[visits], and a store.
         after: int64[visits], store that must be over before a read-back.
         inside: int64[visits], visit of the parent that it is part of.
+        opens: int64[visits], segment that begins with it.
         wanted: int64[visits], segment before which whoever takes a tile can begin with it.
         load_due: int64[visits], segment before which its load must be over if the array is not to wait.
         store_due: int64[visits], and its store, with the load that it makes room for.
@@ -93,6 +94,7 @@ class Pipeline(NamedTuple):
     store_least: np.ndarray
     after: np.ndarray
     inside: np.ndarray
+    opens: np.ndarray
     wanted: np.ndarray
     load_due: np.ndarray
     store_due: np.ndarray
