@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from accelsim.compilation import announce
 from accelsim.dims import Operand
 from accelsim.engine.closed_form import MAC, Transfer
 from accelsim.engine.pipeline import Timing, time_of
@@ -21,7 +22,7 @@ from accelsim.workload.layer import Layer
 if TYPE_CHECKING:
     from accelsim.engine.execute_kernels import State
 
-TICKS_PER_CALL = 200_000
+TICKS_PER_CALL = 20_000
 """Iterations of the array between two calls of the progress callback."""
 
 
@@ -84,6 +85,7 @@ def execute(
     *,
     accumulator_bits: int = 32,
     trace: bool = False,
+    path: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Execution:
     """Execute a (checked) mapping of a layer.
@@ -95,6 +97,7 @@ def execute(
         tensors: The operands; None draws small seeded ones.
         accumulator_bits: Width of partial sums, at most 63; sums outside are counted, not wrapped.
         trace: Whether to keep every event.
+        path: Whether to find the critical path.
         progress: Called with (iterations done, iterations in all).
 
     Raises:
@@ -103,6 +106,7 @@ def execute(
     """
     from accelsim.engine import execute_kernels as kernels  # noqa: PLC0415 - numba is loaded only where it is used
 
+    announce(kernels.run, "the cycle engine's", "a minute")
     lowered = lower(nest, layer, machine)
     values = random_tensors(layer) if tensors is None else tensors
     _check_tensors(layer, values)
@@ -121,7 +125,7 @@ def execute(
         macs=int(state.scalar[kernels.MACS]),
         iterations=int(state.scalar[kernels.TICKS]),
         overflows=int(state.scalar[kernels.OVERFLOWS]),
-        timing=time_of(lowered, state, nest, machine, trace=trace),
+        timing=time_of(lowered, state, nest, machine, trace=trace, path=path),
     )
 
 
@@ -184,6 +188,8 @@ def prepare(
         stored_by=np.zeros(words[2], np.int32),
         origin=origin,
         extent=extent,
+        fresh=np.zeros((rows, 5), np.int64),
+        brought=np.zeros((rows, 5), np.int64),
         start=np.zeros((8, spots), np.int64),
         size=np.zeros((8, spots), np.int64),
         working=np.full((ways, 8, spots), -1, np.int64),
@@ -191,6 +197,8 @@ def prepare(
         first=np.zeros(classes, np.int64),
         word_mark=np.zeros(merging, np.int64),
         bus=np.zeros(merging, np.int16),
+        total=np.zeros(instances, np.int64),
+        total_back=np.zeros((len(program.net_rate), instances), np.int64),
         line_length=np.zeros(ways, np.int64),
         line=np.zeros((ways, instances), np.int64),
         line_at=np.zeros((ways, instances), np.int64),
@@ -201,6 +209,7 @@ def prepare(
         line_chosen=np.zeros((points, instances), np.uint8),
         line_words=np.zeros(points, np.int64),
         line_busiest=np.zeros(ways, np.int64),
+        line_net=np.zeros(ways),
         limit=np.array([2 ** (accumulator_bits - 1) - 1]),
         point_words=np.zeros(points, np.int64),
         target_words=np.zeros(ways, np.int64),
@@ -208,11 +217,14 @@ def prepare(
         visit_first=np.cumsum([0, *visits])[:-1],
         visit_count=np.zeros(ways, np.int64),
         visit_words=np.zeros((4, total), np.int32),
+        visit_net=np.zeros((2, total)),
+        visit_anew=np.zeros(total, np.uint8),
         visit_after=np.zeros(total, np.int32),
         visit_segment=np.zeros(total, np.int32),
         segment_fired=np.zeros(segments, np.int32),
         segment_ticks=np.zeros(segments, np.int32),
         segment_words=np.zeros((4, segments), np.int64),
+        segment_net=np.zeros((4, segments)),
     )
     return state, int(ticks)
 

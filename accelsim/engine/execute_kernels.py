@@ -41,6 +41,8 @@ class State(NamedTuple):
         stored_by: int32, by word of O: 1 + the visit that stored it last.
         origin: int64[rows, 5], first word of the tile that every memory instance holds.
         extent: int64[rows, 5], its size; -1 if it holds none.
+        fresh: int64[rows, 5], where the words of that tile start that its last visit brought.
+        brought: int64[rows, 5], their extents; less than the tile if its window slid.
         start: int64[8, spots], scratch.
         size: int64[8, spots], scratch.
         working: int64[ways, 8, spots], sizes when the way's line was formed; -1 before.
@@ -48,6 +50,8 @@ class State(NamedTuple):
         first: int64, by class: instance, or place in the line, that was first.
         word_mark: int64, by word of I: last stamp seen.
         bus: int16, by word of I: what was read.
+        total: int64[instances], scratch.
+        total_back: int64[nets, instances], scratch; zeros between visits.
         line_length: int64[ways], instances with work.
         line: int64[ways, instances], which they are.
         line_at: int64[ways, instances], where their words are at the source, but for the loops' part.
@@ -58,6 +62,7 @@ class State(NamedTuple):
         line_chosen: uint8[points, instances], whether a word counts at a point.
         line_words: int64[points], words at a point if every instance needs one.
         line_busiest: int64[ways], words that the busiest source reads for them.
+        line_net: float64[ways], cycles that they take on the slowest network with a rate.
         limit: int64[1], largest magnitude of a partial sum.
         point_words: int64[points], words counted at every point.
         target_words: int64[ways], words counted at the targets.
@@ -65,11 +70,14 @@ class State(NamedTuple):
         visit_first: int64[ways], where a way's visits start.
         visit_count: int64[ways], visits so far.
         visit_words: int32[4, visits], of the busiest instance: source, target, read back at source, at target.
+        visit_net: float64[2, visits], cycles on the slowest network with a rate, there and (sums) back.
+        visit_anew: uint8[visits], whether a window that slides starts anew.
         visit_after: int32[visits], visit whose store must be over before this one reads back, or -1.
         visit_segment: int32[visits], segment that it is needed in.
         segment_fired: int32[segments], bits of the ways that fire before it.
         segment_ticks: int32[segments].
         segment_words: int64[4, segments], words of W, I, O and read-back that the MACs move, busiest source.
+        segment_net: float64[4, segments], cycles that they take on the slowest network with a rate.
     """
 
     scalar: np.ndarray
@@ -82,6 +90,8 @@ class State(NamedTuple):
     stored_by: np.ndarray
     origin: np.ndarray
     extent: np.ndarray
+    fresh: np.ndarray
+    brought: np.ndarray
     start: np.ndarray
     size: np.ndarray
     working: np.ndarray
@@ -89,6 +99,8 @@ class State(NamedTuple):
     first: np.ndarray
     word_mark: np.ndarray
     bus: np.ndarray
+    total: np.ndarray
+    total_back: np.ndarray
     line_length: np.ndarray
     line: np.ndarray
     line_at: np.ndarray
@@ -99,6 +111,7 @@ class State(NamedTuple):
     line_chosen: np.ndarray
     line_words: np.ndarray
     line_busiest: np.ndarray
+    line_net: np.ndarray
     limit: np.ndarray
     point_words: np.ndarray
     target_words: np.ndarray
@@ -106,11 +119,14 @@ class State(NamedTuple):
     visit_first: np.ndarray
     visit_count: np.ndarray
     visit_words: np.ndarray
+    visit_net: np.ndarray
+    visit_anew: np.ndarray
     visit_after: np.ndarray
     visit_segment: np.ndarray
     segment_fired: np.ndarray
     segment_ticks: np.ndarray
     segment_words: np.ndarray
+    segment_net: np.ndarray
 
 
 @nb.njit(cache=True, nogil=True)
@@ -221,14 +237,17 @@ def take_tile(operand, spots, place, start, size, window, origin, extent, row):
 
 
 @nb.njit(cache=True, nogil=True)
-def address_in(first, strides, buffer, outer, origin, extent, row):
-    """Return the address of a row's tile in the memory instance of another row, or -1 if it is not all held there."""
+def address_in(first, strides, buffer, outer, origin, extent, begin, size, row):
+    """Return where a memory instance (``outer``: its row) holds what starts at ``begin[row]``, or -1 if not all of it.
+
+    ``size[row]`` are its extents; nothing at all is held anywhere.
+    """
     address = first
     empty, held = False, True
     for position in range(5):
-        offset = origin[row, position] - origin[outer, position]
-        held &= 0 <= offset and offset + extent[row, position] <= extent[outer, position]
-        empty |= extent[row, position] == 0
+        offset = begin[row, position] - origin[outer, position]
+        held &= 0 <= offset and offset + size[row, position] <= extent[outer, position]
+        empty |= size[row, position] == 0
         address += offset * strides[buffer, position]
     return address if held or empty else -1
 
@@ -272,6 +291,40 @@ def merge_tile(words, at, source, to, target, strides, extent, row, mark, stamp,
 
 
 @nb.njit(cache=True, nogil=True)
+def keep(words, to, target, strides, origin, extent, fresh, brought, row, axis, low, high):
+    """Keep of a window that slides what the one before it held, moved to its place; return how many pixels.
+
+    Args:
+        words: Words of I, modified in place.
+        to: Where the tile's words start.
+        target: Buffer that holds the tile.
+        strides: Address steps of the buffers.
+        origin: First word of every row's tile.
+        extent: Its size.
+        fresh: Where what is to be brought starts, modified in place.
+        brought: The size of that, modified in place.
+        row: The instance's row.
+        axis: Along which the window slides, 3 or 4; -1 keeps nothing.
+        low: Where the window before began along the axis.
+        high: Where it ended.
+    """
+    for position in range(5):
+        fresh[row, position], brought[row, position] = origin[row, position], extent[row, position]
+    if axis < 0:
+        return 0
+    begin = origin[row, axis]
+    kept = max(0, min(high, begin + extent[row, axis]) - begin)
+    if low > begin or kept == 0:
+        return 0
+    brought[row, axis] = kept
+    # Windows move on towards higher addresses, so that no word is overwritten before it has been moved.
+    copy_tile(words, to + (begin - low) * strides[target, axis], target, to, target, strides, brought, row)
+    fresh[row, axis] = begin + kept
+    brought[row, axis] = extent[row, axis] - kept
+    return kept
+
+
+@nb.njit(cache=True, nogil=True)
 def begin_visit(scalar, visit_first, visit_count, visit_segment, way):
     """Open the record of a visit and return its number among all."""
     visit = visit_first[way] + visit_count[way]
@@ -281,7 +334,7 @@ def begin_visit(scalar, visit_first, visit_count, visit_segment, way):
 
 
 @nb.njit(cache=True, nogil=True)
-def bring(program: Program, state: State, way, words):
+def bring(program: Program, state: State, way, words, slides):
     """Bring tiles of W or I to every instance with work.
 
     Args:
@@ -289,6 +342,7 @@ def bring(program: Program, state: State, way, words):
         state: Modified in place.
         way: The way.
         words: ``state.words_w`` or ``state.words_i``, modified in place.
+        slides: Whether the tile moves on along the axis in which its windows slide.
     """
     operand, depth = program.way_operand[way], program.way_depth[way]
     source, target, ratio = program.way_source[way], program.way_target[way], program.way_ratio[way]
@@ -299,6 +353,7 @@ def bring(program: Program, state: State, way, words):
     order, groups, classes = program.point_order, program.point_group, program.point_class
     spots, strides, window = program.place_spot, program.buffer_stride, program.window
     start, size, origin, extent, scalar = state.start, state.size, state.origin, state.extent, state.scalar
+    fresh, brought, axis = state.fresh, state.brought, 3 + program.way_slide[way] if slides else -1
     mark, leader, word_mark, bus = state.mark, state.first, state.word_mark, state.bus
     spans(program, state.index, depth, start, size)
     visit = begin_visit(scalar, state.visit_first, state.visit_count, state.visit_segment, way)
@@ -307,6 +362,8 @@ def bring(program: Program, state: State, way, words):
     for position in range(program.depth_instances[depth]):
         instance = order[first + position]
         row = target_row + instance
+        low = origin[row, axis] if slides else 0
+        high = low + extent[row, axis] if slides and extent[row, 0] >= 0 else low
         count = take_tile(operand, spots, place + instance, start, size, window, origin, extent, row)
         if count < 0:
             continue
@@ -316,20 +373,27 @@ def bring(program: Program, state: State, way, words):
         giver = instance // ratio
         if giver != serving:
             busiest, served, serving = max(busiest, served), 0, giver
-        at = address_in(source_home + giver * source_words, strides, source, source_row + giver, origin, extent, row)
+        home, outer = source_home + giver * source_words, source_row + giver
+        at = address_in(home, strides, source, outer, origin, extent, origin, extent, row)
         to = target_home + instance * target_words
+        kept = keep(words, to, target, strides, origin, extent, fresh, brought, row, axis, low, high)
+        if kept:
+            count = count // extent[row, axis] * (extent[row, axis] - kept)
+            at += kept * strides[source, axis] if at >= 0 else 0
+            to += kept * strides[target, axis]
         read, kind = 0, classes[first + instance]
         if at < 0:
             scalar[FAULT] = NOT_HELD
         elif merges:
-            read = merge_tile(words, at, source, to, target, strides, extent, row, word_mark, scalar[STAMP], bus)
+            read = merge_tile(words, at, source, to, target, strides, brought, row, word_mark, scalar[STAMP], bus)
         elif mark[kind] != scalar[STAMP]:
             mark[kind] = scalar[STAMP]
             leader[kind] = instance
-            copy_tile(words, at, source, to, target, strides, extent, row)
+            copy_tile(words, at, source, to, target, strides, brought, row)
             read = count
         else:
-            copy_tile(words, target_home + leader[kind] * target_words, target, to, target, strides, extent, row)
+            chief = target_home + leader[kind] * target_words + (kept * strides[target, axis] if kept else 0)
+            copy_tile(words, chief, target, to, target, strides, brought, row)
         served += read
         total_read += read
         total_words += count
@@ -338,39 +402,72 @@ def bring(program: Program, state: State, way, words):
     state.target_words[way] += total_words
     state.visit_words[0, visit] = max(busiest, served)
     state.visit_words[1, visit] = largest
+    state.visit_anew[visit] = not slides
+    count_nets(program, state, way, visit, words)
     if program.way_points[way + 1] > program.way_points[way] + 1:
         count_points(program, state, way, words)
 
 
 @nb.njit(cache=True, nogil=True)
+def new_words(program: Program, state: State, way, words, instance, kind, stamp):
+    """Return how many of the words that an instance was brought nobody with the same stamp was brought before."""
+    source, target = program.way_source[way], program.way_target[way]
+    row = program.buffer_row[target] + instance
+    if program.way_merges[way]:
+        outer = instance // program.way_ratio[way]
+        home = program.buffer_first[source] + outer * program.buffer_words[source]
+        outer += program.buffer_row[source]
+        at = address_in(
+            home, program.buffer_stride, source, outer, state.origin, state.extent, state.fresh, state.brought, row
+        )
+        return merge_tile(
+            words, at, source, -1, target, program.buffer_stride, state.brought, row, state.word_mark, stamp, state.bus
+        )
+    if state.mark[kind] == stamp:
+        return 0
+    state.mark[kind] = stamp
+    count = 1
+    for position in range(5):
+        count *= state.brought[row, position]
+    return count
+
+
+@nb.njit(cache=True, nogil=True)
+def count_nets(program: Program, state: State, way, visit, words):
+    """Note the cycles that a visit's words take on the networks with a rate, at the busiest instance above each."""
+    instances, row = program.depth_instances[program.way_depth[way]], program.buffer_row[program.way_target[way]]
+    for net in range(program.way_nets[way], program.way_nets[way + 1]):
+        first, group, total = program.net_first[net], -1, state.total
+        total[:instances] = 0
+        for position in range(instances):
+            instance = program.net_order[first + position]
+            if state.extent[row + instance, 0] < 0:
+                continue
+            if program.net_group[first + instance] != group:
+                group = program.net_group[first + instance]
+                state.scalar[STAMP] += 1
+            stamp, kind = state.scalar[STAMP], program.net_class[first + instance]
+            total[program.net_above[first + instance]] += new_words(program, state, way, words, instance, kind, stamp)
+        cycles = total[:instances].max() / program.net_rate[net]
+        state.visit_net[0, visit] = max(state.visit_net[0, visit], cycles)
+
+
+@nb.njit(cache=True, nogil=True)
 def count_points(program: Program, state: State, way, words):
     """Count the words of the tiles that targets hold at every point of a way but its source."""
-    source, target, ratio = program.way_source[way], program.way_target[way], program.way_ratio[way]
-    extent = state.extent
+    target = program.way_target[way]
     for point in range(program.way_points[way] + 1, program.way_points[way + 1]):
         first, group = program.point_first[point], -1
         for position in range(program.depth_instances[program.way_depth[way]]):
             instance = program.point_order[first + position]
             row = program.buffer_row[target] + instance
-            if extent[row, 0] < 0:
+            if state.extent[row, 0] < 0:
                 continue
             if program.point_group[first + instance] != group:
                 group = program.point_group[first + instance]
                 state.scalar[STAMP] += 1
             stamp, kind = state.scalar[STAMP], program.point_class[first + instance]
-            if program.way_merges[way]:
-                home = program.buffer_first[source] + instance // ratio * program.buffer_words[source]
-                outer = program.buffer_row[source] + instance // ratio
-                at = address_in(home, program.buffer_stride, source, outer, state.origin, extent, row)
-                state.point_words[point] += merge_tile(
-                    words, at, source, -1, target, program.buffer_stride, extent, row, state.word_mark, stamp, state.bus
-                )
-            elif state.mark[kind] != stamp:
-                state.mark[kind] = stamp
-                count = 1
-                for position_ in range(5):
-                    count *= extent[row, position_]
-                state.point_words[point] += count
+            state.point_words[point] += new_words(program, state, way, words, instance, kind, stamp)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -395,7 +492,8 @@ def open_sums(program: Program, state: State, way):
         if giver != serving:
             served, back, serving = 0, 0, giver
         home = program.buffer_first[source] + giver * program.buffer_words[source]
-        at = address_in(home, strides, source, program.buffer_row[source] + giver, origin, extent, row)
+        outer = program.buffer_row[source] + giver
+        at = address_in(home, strides, source, outer, origin, extent, origin, extent, row)
         if at < 0:
             scalar[FAULT] = NOT_HELD
             continue
@@ -404,6 +502,7 @@ def open_sums(program: Program, state: State, way):
         chosen = state.mark[kind] != scalar[STAMP]
         state.mark[kind] = scalar[STAMP]
         to = program.buffer_first[target] + instance * program.buffer_words[target]
+        keep(words_o, to, target, strides, origin, extent, state.fresh, state.brought, row, -1, 0, 0)
         returned = open_tile(words_o, begun, at, source, to, target, strides, extent, row, chosen)
         served += count if chosen else 0
         back += returned
@@ -414,7 +513,14 @@ def open_sums(program: Program, state: State, way):
         visit_words[1, visit] = max(visit_words[1, visit], count)
         visit_words[2, visit] = max(visit_words[2, visit], back)
         visit_words[3, visit] = max(visit_words[3, visit], returned)
+        for net in range(program.way_nets[way], program.way_nets[way + 1]):
+            state.total_back[net, program.net_above[program.net_first[net] + instance]] += returned
+    for net in range(program.way_nets[way], program.way_nets[way + 1]):
+        cycles = state.total_back[net].max() / program.net_rate[net]
+        state.visit_net[1, visit] = max(state.visit_net[1, visit], cycles)
+        state.total_back[net] = 0
     state.visit_after[visit] = after
+    count_nets(program, state, way, visit, state.words_w)
     count_points(program, state, way, state.words_w)
 
 
@@ -453,7 +559,8 @@ def close_sums(program: Program, state: State, way):
             continue
         giver = instance // program.way_ratio[way]
         home = program.buffer_first[source] + giver * program.buffer_words[source]
-        at = address_in(home, strides, source, program.buffer_row[source] + giver, state.origin, extent, row)
+        outer = program.buffer_row[source] + giver
+        at = address_in(home, strides, source, outer, state.origin, extent, state.origin, extent, row)
         if at < 0:
             scalar[FAULT] = NOT_HELD
             continue
@@ -550,6 +657,23 @@ def find_leaders(program: Program, state: State, way):
             served += chosen
         state.line_words[point] = words
     state.line_busiest[way] = max(busiest, served)
+    state.line_net[way] = 0.0
+    for net in range(program.way_nets[way], program.way_nets[way + 1]):
+        first = program.net_first[net]
+        state.total[:] = 0
+        state.scalar[STAMP] += 1
+        for number in range(length):
+            instance = state.line[way, number]
+            kind = program.net_class[first + instance]
+            state.total[program.net_above[first + instance]] += mark[kind] != state.scalar[STAMP]
+            mark[kind] = state.scalar[STAMP]
+        state.line_net[way] = max(state.line_net[way], state.total.max() / program.net_rate[net])
+
+
+@nb.njit(cache=True, nogil=True)
+def net_share(state: State, way, words):
+    """Return the cycles of a line's words on its slowest network, where the busiest source moves so many of them."""
+    return state.line_net[way] * words / state.line_busiest[way] if words else 0.0
 
 
 @nb.njit(cache=True, nogil=True)
@@ -696,6 +820,8 @@ def open_sums_line(program: Program, state: State, way):
     state.visit_after[visit] = after
     state.visit_words[0, visit], state.visit_words[1, visit] = state.line_busiest[way], 1
     state.visit_words[2, visit], state.visit_words[3, visit] = min(back, state.line_busiest[way]), min(back, 1)
+    state.visit_net[0, visit] = state.line_net[way]
+    state.visit_net[1, visit] = net_share(state, way, state.visit_words[2, visit])
 
 
 @nb.njit(cache=True, nogil=True)
@@ -736,6 +862,7 @@ def open_ways(program: Program, state: State, loop):
             continue
         fired |= 1 << way
         operand = program.way_operand[way]
+        slides = program.way_slide[way] >= 0 and loop == program.way_fires[way] - 1
         if program.way_single[way]:
             if not (regroups and regroup(program, state, way)) and operand == I:
                 locate(program, state, way)
@@ -744,10 +871,12 @@ def open_ways(program: Program, state: State, loop):
             else:
                 visit = begin_visit(state.scalar, state.visit_first, state.visit_count, state.visit_segment, way)
                 state.visit_words[0, visit], state.visit_words[1, visit] = visit_line(program, state, way)
+                state.visit_net[0, visit] = net_share(state, way, state.visit_words[0, visit])
+                state.visit_anew[visit] = not slides
         elif operand == O:
             open_sums(program, state, way)
         else:
-            bring(program, state, way, state.words_w if operand == W else state.words_i)
+            bring(program, state, way, state.words_w if operand == W else state.words_i, slides)
     return fired
 
 
@@ -763,7 +892,9 @@ def tick(program: Program, state: State, loop, macs, fired):
         if loop >= program.way_fires[way]:
             continue
         if operand != O:
-            state.segment_words[operand, segment] += visit_line(program, state, way)[0]
+            words = visit_line(program, state, way)[0]
+            state.segment_words[operand, segment] += words
+            state.segment_net[operand, segment] += net_share(state, way, words)
             continue
         back = begin_sums(
             state.words_o, state.begun, state.linear[way], state.line_length[way], state.line_at, state.line_leader, way
@@ -773,7 +904,10 @@ def tick(program: Program, state: State, loop, macs, fired):
         state.target_words[way] += state.line_length[way]
         state.back_words[way] += back
         state.segment_words[O, segment] += state.line_busiest[way]
-        state.segment_words[3, segment] += min(back, state.line_busiest[way])
+        back = min(back, state.line_busiest[way])
+        state.segment_words[3, segment] += back
+        state.segment_net[O, segment] += state.line_net[way]
+        state.segment_net[3, segment] += net_share(state, way, back)
     state.scalar[OVERFLOWS] += multiply(
         state.words_o, state.words_w, state.words_i, state.linear[macs[O]], state.line_length[macs[O]], state.line_at,
         state.line_to, macs[W], macs[I], macs[O], state.limit[0],

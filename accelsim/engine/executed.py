@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from accelsim.engine.analytical import ENERGY_COMPONENTS, LayerResult
 from accelsim.engine.cycle import Execution, execute
 from accelsim.engine.general import NestResult
+from accelsim.engine.pipeline import Timing
 from accelsim.engine.reference import Executed, execute_reference
 from accelsim.engine.tensors import Tensors, convolve, random_tensors
 from accelsim.hardware.spec import Hardware
@@ -25,6 +26,9 @@ from accelsim.workload.layer import Layer
 
 ZERO_SIGMAS = 6.0
 """Standard deviations by which the share of non-zero weights may miss its expectation: 1 in 500 million by chance."""
+
+BAR_SECONDS = 0.2
+"""How often a progress bar moves."""
 
 COMPARED = ("source_words", "target_words", "read_back_words", "link_words")
 """Fields of a boundary that both engines count."""
@@ -43,6 +47,8 @@ class Comparison:
         cycles: Executed.
         expected_cycles: Of the closed form.
         cause: What the array waited for, where the two times differ.
+        path_cycles: What the layer takes at least by its critical path and the closed form; None for fixed programs,
+            whose lockstep needs no path.
     """
 
     expected: LayerResult
@@ -53,6 +59,7 @@ class Comparison:
     cycles: float
     expected_cycles: float
     cause: str
+    path_cycles: float | None = None
 
     @property
     def agrees(self) -> bool:
@@ -77,42 +84,61 @@ def execute_all(
         seed: Of the operands.
         progress: Called with (MACs done, MACs in all).
     """
-    total, done = sum(result.layer.macs for result in results), 0
+    total = sum(result.layer.macs for result in results)
+    done = [0.0] * len(results)  # MACs by layer; every thread writes its own layer's
 
-    def one(result: LayerResult) -> Comparison:
-        return execute_result(result, hardware, check_outputs=check_outputs, seed=seed)
+    def one(index: int) -> Comparison:
+        macs = results[index].layer.macs
+
+        def advance(part: int, parts: int) -> None:
+            done[index] = macs * part / parts
+
+        return execute_result(
+            results[index], hardware, check_outputs=check_outputs, seed=seed, progress=advance if progress else None
+        )
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         # The longest first, so that no core is left with one at the end.
         longest = sorted(range(len(results)), key=lambda index: -results[index].layer.macs)
-        futures = {pool.submit(one, results[index]): index for index in longest}
-        found: dict[int, Comparison] = {}
+        futures = {index: pool.submit(one, index) for index in longest}
         try:
-            for future in as_completed(futures):
-                found[futures[future]] = future.result()
-                done += results[futures[future]].layer.macs
+            left = set(futures.values())
+            while left:
+                ended, left = wait(left, BAR_SECONDS if progress else None, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    future.result()
                 if progress:
-                    progress(done, total)
+                    progress(int(sum(done)), total)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-    return [found[index] for index in range(len(results))]
+    return [futures[index].result() for index in range(len(results))]
 
 
 def execute_result(
-    result: LayerResult, hardware: Hardware, *, check_outputs: bool = False, seed: int = 0
+    result: LayerResult,
+    hardware: Hardware,
+    *,
+    check_outputs: bool = False,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Comparison:
-    """Execute the mapping of one layer result; arguments as of ``execute_all``."""
+    """Execute the mapping of one layer result; arguments as of ``execute_all``.
+
+    ``progress`` is called with parts done and parts in all, iterations or tiles.
+    """
     layer = result.layer
     if isinstance(result, NestResult):
         assert isinstance(result.mapping, NestMapping)
         tensors = random_tensors(layer, seed)
-        execution = execute(result.mapping.nest, layer, machine_of(hardware), tensors)
+        execution = execute(result.mapping.nest, layer, machine_of(hardware), tensors, path=True, progress=progress)
         return _compare_nest(result, execution, _equal(layer, tensors, execution.outputs) if check_outputs else None)
     mapping = result.mapping
     assert isinstance(mapping, LoopNest)
     skips = hardware.dataflows[mapping.dataflow].skips_zeros_of
     tensors = random_tensors(layer, seed, zero_fraction=hardware.zero_fraction[skips] if skips else 0.0)
-    executed = execute_reference(layer, hardware, mapping.dataflow, mapping.tile, mapping.order, tensors)
+    executed = execute_reference(
+        layer, hardware, mapping.dataflow, mapping.tile, mapping.order, tensors, progress=progress
+    )
     return _compare_program(
         result, executed, hardware, _equal(layer, tensors, executed.outputs) if check_outputs else None
     )
@@ -139,6 +165,7 @@ def _compare_nest(result: NestResult, execution: Execution, outputs_equal: bool 
     timing = execution.timing
     waits = {f"{operand.name} in {memory}": cycles for (operand, memory), cycles in timing.wait_cycles.items()}
     waits |= {f"port of {memory}": cycles for memory, cycles in timing.port_cycles.items()}
+    waits["networks"] = timing.network_cycles
     return Comparison(
         expected=result,
         result=replace(
@@ -151,8 +178,18 @@ def _compare_nest(result: NestResult, execution: Execution, outputs_equal: bool 
         overflows=execution.overflows,
         cycles=timing.cycles,
         expected_cycles=cost.cycles,
-        cause=_largest(waits),
+        cause=_cause(timing, _largest(waits)),
+        path_cycles=max(cost.cycles, timing.path.cycles) if timing.path else None,
     )
+
+
+def _cause(timing: Timing, waits: str) -> str:
+    """Return what the closed form's totals leave out, by the critical path, and what the array waited for."""
+    if timing.path is None:
+        return waits
+    name, cycles = timing.path.largest_loss
+    path = f"critical path: {cycles:.0f} cycles for {name}" if cycles >= 0.5 else ""
+    return "; ".join(filter(None, (path, waits)))
 
 
 def _largest(waits: dict[str, float]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from accelsim.dims import USES, Dim, Operand
+from accelsim.engine.latency import CriticalPath, critical_path
 from accelsim.engine.program import Lowered
 from accelsim.mapping.hierarchy import Buffering, Machine, Reduction, Store
 from accelsim.mapping.nest import Nest, Place, Unrolling, cuts
@@ -30,8 +31,10 @@ class Timing:
         fill_cycles: Before the first.
         drain_cycles: After the last.
         port_cycles: By memory, cycles by which its ports slowed the array down.
+        network_cycles: Cycles by which networks with a rate did.
         wait_cycles: By operand and memory, cycles in which the array stood still for a tile of that memory.
         trace: Events, if asked for.
+        path: What the layer takes at least, if asked for.
     """
 
     cycles: float
@@ -39,13 +42,15 @@ class Timing:
     fill_cycles: float
     drain_cycles: float
     port_cycles: dict[str, float]
+    network_cycles: float
     wait_cycles: dict[tuple[Operand, str], float]
     trace: Trace | None = None
+    path: CriticalPath | None = None
 
     @property
     def stall_cycles(self) -> float:
         """Cycles between the first and the last MAC in which the array did less than it could."""
-        return sum(self.port_cycles.values()) + sum(self.wait_cycles.values())
+        return sum(self.port_cycles.values()) + self.network_cycles + sum(self.wait_cycles.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +76,10 @@ class Trace:
     lost: int
 
 
-def time_of(lowered: Lowered, state: State, nest: Nest, machine: Machine, *, trace: bool = False) -> Timing:
-    """Return how long an executed program takes."""
+def time_of(
+    lowered: Lowered, state: State, nest: Nest, machine: Machine, *, trace: bool = False, path: bool = False
+) -> Timing:
+    """Return how long an executed program takes, with its events and its critical path if asked for."""
     from accelsim.engine import pipeline_kernels as kernels  # noqa: PLC0415 - numba is loaded only where it is used
 
     pipe, ways = build(lowered, state, nest, machine)
@@ -80,7 +87,7 @@ def time_of(lowered: Lowered, state: State, nest: Nest, machine: Machine, *, tra
     clock = kernels.Clock(
         total=np.zeros(6),
         waits=np.zeros(len(ways)),
-        slow=np.zeros(len(machine.stores)),
+        slow=np.zeros(len(machine.stores) + 1),
         event_kind=np.zeros(room, np.int8),
         event_way=np.zeros(room, np.int32),
         event_visit=np.zeros(room, np.int32),
@@ -102,8 +109,10 @@ def time_of(lowered: Lowered, state: State, nest: Nest, machine: Machine, *, tra
         fill_cycles=float(clock.total[kernels.FILL]),
         drain_cycles=float(clock.total[kernels.DRAIN]),
         port_cycles={store.name: float(clock.slow[index]) for index, store in enumerate(machine.stores)},
+        network_cycles=float(clock.slow[-1]),
         wait_cycles=waits,
         trace=_trace(clock, lowered, ways, names) if trace else None,
+        path=critical_path(pipe) if path else None,
     )
 
 
@@ -151,31 +160,56 @@ def build(lowered: Lowered, state: State, nest: Nest, machine: Machine) -> tuple
     source = [memory[lowered.ways[number].source] for number in ways]
     target = [memory[lowered.ways[number].target] for number in ways]
     latency = np.array([store.latency_cycles for store in machine.stores], dtype=np.float64)
+    buffering = np.array([list(Buffering).index(machine.stores[index].buffering) for index in target], np.int64)
+    sliding = [
+        lowered.ways[number].operand is Operand.I and machine.stores[index].slides
+        for number, index in zip(ways, target, strict=True)
+    ]
     last = int(state.scalar[execute_kernels.SEGMENTS])
+    fired = _bits(state.segment_fired[:last], ways)
     reads, writes, mac_memory = _mac_ports(lowered, state, memory, machine, last)
+    ticks, least = state.segment_ticks[:last].astype(np.float64), state.segment_net[:, :last].max(axis=0)
+    rates = _rates(machine.stores)
+    serial = _serial(state, ways, sliding, buffering, fired)
+    inside = _inside(state, first, count, parent)
+    needed = state.visit_segment.astype(np.int64)
+    wanted, load_due = _load_due(needed, serial, inside, first, count, child, buffering, last)
+    words = {
+        "load_source": np.where(summed, visits[2], visits[0]),
+        "load_target": np.where(summed, visits[3], visits[1]),
+        "store_source": np.where(summed, visits[0], none),
+        "store_target": np.where(summed, visits[1], none),
+        "load_least": np.where(summed, state.visit_net[1], state.visit_net[0]),
+        "store_least": np.where(summed, state.visit_net[0], none),
+    }
+    ends = np.repeat(np.array(source, np.int64), count), np.repeat(np.array(target, np.int64), count)
+    times = _least_cycles(words, ends, rates) | {"first": wanted, "due": load_due}
     pipe = pipeline_kernels.Pipeline(
         sums=sums,
         source=np.array(source, np.int64),
         target=np.array(target, np.int64),
-        buffering=np.array([list(Buffering).index(machine.stores[index].buffering) for index in target], np.int64),
+        buffering=buffering,
         parent=np.array(parent, np.int64),
         child=np.array(child, np.int64),
         first=first,
         count=count,
         pre=latency[source],
         post=latency[source],
-        load_source=np.where(summed, visits[2], visits[0]),
-        load_target=np.where(summed, visits[3], visits[1]),
-        store_source=np.where(summed, visits[0], none),
-        store_target=np.where(summed, visits[1], none),
+        serial=serial,
+        **words,
         after=state.visit_after.astype(np.int64),
-        inside=_inside(state, first, count, parent),
-        needed=state.visit_segment.astype(np.int64),
-        fired=_bits(state.segment_fired[:last], ways),
-        ticks=state.segment_ticks[:last].astype(np.float64),
+        inside=inside,
+        opens=needed,
+        wanted=wanted,
+        load_due=load_due,
+        **_stores(times, state.visit_after, first, count, last),
+        fired=fired,
+        ticks=ticks,
+        ideal=_ideal(ticks, least, reads, writes, rates),
+        least=least,
         reads=reads,
         writes=writes,
-        rates=_rates(machine.stores),
+        rates=rates,
         start_delay=float(max(latency[mac_memory[Operand.W]], latency[mac_memory[Operand.I]])),
         end_delay=float(latency[mac_memory[Operand.O]] + _adder_depth(nest, machine)),
     )
@@ -199,6 +233,108 @@ def _inside(state: State, first: np.ndarray, count: np.ndarray, parent: list[int
             around = state.visit_segment[first[outer] : first[outer] + count[outer]]
             inside[mine] = np.searchsorted(around, state.visit_segment[mine], side="right") - 1
     return inside
+
+
+def _serial(state: State, ways: list[int], sliding: list[bool], buffering: np.ndarray, fired: np.ndarray) -> np.ndarray:
+    """Return bool[visits], whether the array stands still for a tile.
+
+    It does if the target is single, and where it stops (or starts) for such a one, for windows that begin anew.
+    """
+    singles = sum(1 << way for way, kind in enumerate(buffering) if kind == list(Buffering).index(Buffering.SINGLE))
+    stops = fired & singles != 0
+    stops[0] = True
+    serial = np.zeros(len(state.visit_segment), dtype=np.bool_)
+    for number, slides, kind in zip(ways, sliding, buffering, strict=True):
+        first = state.visit_first[number]
+        mine = slice(first, first + state.visit_count[number])
+        if list(Buffering)[kind] is Buffering.SINGLE:
+            serial[mine] = True
+        elif list(Buffering)[kind] is Buffering.ROLLING and slides:
+            serial[mine] = state.visit_anew[mine].astype(np.bool_) & stops[state.visit_segment[mine]]
+    return serial
+
+
+def _ideal(
+    ticks: np.ndarray, least: np.ndarray, reads: np.ndarray, writes: np.ndarray, rates: np.ndarray
+) -> np.ndarray:
+    """Return float64[segments], the cycles that the array takes if nothing else uses its ports and networks."""
+    ports = np.stack([reads / rates[0], writes / rates[1], (reads + writes) / rates[2]]).max(axis=(0, 2))
+    return np.asarray(np.maximum(np.maximum(ticks, least), ports), dtype=np.float64)
+
+
+def _least_cycles(
+    words: dict[str, np.ndarray], ends: tuple[np.ndarray, np.ndarray], rates: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return float64[visits] for ``load`` and ``store``, the cycles of a transfer that has all ports for itself."""
+    least = np.minimum(rates[:2], rates[2])
+    outer, inner = ends
+    cycles = {}
+    for kind, reading, writing in (("load", outer, inner), ("store", inner, outer)):
+        read, written = (
+            words[f"{kind}_{end}"] for end in (("source", "target") if kind == "load" else ("target", "source"))
+        )
+        ports = np.maximum(read / least[0][reading], written / least[1][writing])
+        cycles[kind] = np.maximum(ports, words[f"{kind}_least"])
+    return cycles
+
+
+def _load_due(
+    needed: np.ndarray,
+    serial: np.ndarray,
+    inside: np.ndarray,
+    first: np.ndarray,
+    count: np.ndarray,
+    child: list[int],
+    buffering: np.ndarray,
+    segments: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return twice int64[visits]: the segments before which a tile is first used, and must be there.
+
+    The first is where the array begins with the tile, or where whoever takes the tile on may begin to do so: when the
+    tile before has begun to be used. Both are the same, unless a rolling target lets it be used while it comes.
+    """
+    first_use, due = needed.copy(), needed.copy()
+    taken = needed.copy()  # where a load may begin, its predecessors having been used as the array goes
+    rolling = list(Buffering).index(Buffering.ROLLING)
+    for way in reversed(range(len(first))):
+        mine = slice(first[way], first[way] + count[way])
+        own, inner = needed[mine], child[way]
+        if inner < 0:
+            used, start = own, np.concatenate([[0], own[:-1]])
+        else:
+            theirs = slice(first[inner], first[inner] + count[inner])
+            begins = np.searchsorted(inside[theirs], np.arange(count[way]))
+            used = taken[theirs][begins]
+            start = np.concatenate([[0], needed[theirs][np.maximum(begins[1:] - 1, 0)]])
+        first_use[mine] = used
+        due[mine] = np.concatenate([used[1:], [segments]]) if buffering[way] == rolling else used
+        taken[mine] = np.where(serial[mine], own, start)
+    return first_use, due
+
+
+def _stores(
+    times: dict[str, np.ndarray], after: np.ndarray, first: np.ndarray, count: np.ndarray, segments: int
+) -> dict[str, np.ndarray]:
+    """Return, for every visit's store, when its room or its sums are wanted again, and how long bringing them takes.
+
+    ``times``: first use and due of every load, and the least cycles of load and store.
+    """
+    follows = np.full(len(after), -1, dtype=np.int64)
+    for begin, visits in zip(first, count, strict=True):
+        follows[begin : begin + max(0, visits - 2)] = np.arange(begin + 2, begin + visits)
+        back = np.flatnonzero(after[begin : begin + visits] >= 0)
+        follows[begin + after[begin + back]] = np.minimum(
+            begin + back,
+            np.where(follows[begin + after[begin + back]] < 0, 2**60, follows[begin + after[begin + back]]),
+        )
+    last = follows < 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(last | (times["store"] == 0), 0.0, times["load"][follows] / times["store"])
+    return {
+        "store_due": np.where(last, segments, times["due"][follows]),
+        "store_first": np.where(last, segments, times["first"][follows]),
+        "follow": ratio,
+    }
 
 
 def _bits(fired: np.ndarray, ways: list[int]) -> np.ndarray:

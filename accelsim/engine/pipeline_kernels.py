@@ -5,13 +5,16 @@ DMA channel of its own that runs ahead of the array as far as credits allow, one
 
 - double: a tile can come in when the one before the last has been used up; it can be used when it is all there;
 - rolling: the same credit, but the tile can be used while it comes in, and be used up only when it is all there;
-- single: the array stops where the mapping changes the tile, and the tiles go and come one after the other.
+- single: the array stops where the mapping changes the tile, and the tiles go and come one after the other; a window
+  in a rolling memory through which inputs slide comes then, too, before the array goes on, if it starts anew.
 
 Partial sums have a second channel, which stores a tile when it is complete; a tile that comes back waits for its own
-store. A transfer reads at one memory and writes at the other; every port serves words at its rate, the array first,
-then the transfer whose words are needed first. Rates hold on average: a port of half a word a cycle takes two cycles
-for a word, one of four words moves a single word in a quarter of a cycle. A memory's latency delays the first tile of
-a channel and the last store only: later requests are sent ahead.
+store. A transfer reads at one memory and writes at the other, and is no faster than the networks between them; every
+port serves words at its rate. While the array runs, a transfer gets the share of the ports with which it ends when the
+array, at its present pace, needs it, and the array goes as fast as its ports then allow; what nobody needs goes to the
+transfer that is due first. Rates hold on average: a port of half a word a cycle takes two cycles for a word, one of
+four words moves a single word in a quarter of a cycle. A memory's latency delays the first tile of a channel and the
+last store only: later requests are sent ahead.
 """
 
 from __future__ import annotations
@@ -46,15 +49,25 @@ class Pipeline(NamedTuple):
         count: int64, number of visits.
         pre: float64, latency of the first tile.
         post: float64, latency of the last store.
+        serial: bool[visits], whether the array stands still while it comes.
         load_source: float64[visits], machine words that a load, or a read-back, takes from the source's port.
         load_target: float64[visits], and brings to the target's.
         store_source: float64[visits], machine words that a store brings to the source's port.
         store_target: float64[visits], and takes from the target's.
+        load_least: float64[visits], cycles that a load, or a read-back, takes on the slowest network with a rate.
+        store_least: float64[visits], and a store.
         after: int64[visits], store that must be over before a read-back.
         inside: int64[visits], visit of the parent that it is part of.
-        needed: int64[visits], segment before which it is needed.
+        opens: int64[visits], segment that begins with it.
+        wanted: int64[visits], segment before which whoever takes a tile can begin with it.
+        load_due: int64[visits], segment before which its load must be over if the array is not to wait.
+        store_due: int64[visits], and its store, with the load that it makes room for.
+        store_first: int64[visits], segment before which what that load brings is first used.
+        follow: float64[visits], least cycles of that load over those of the store.
         fired: int64[segments], bits of the ways whose next visit the array starts.
         ticks: float64[segments].
+        ideal: float64[segments], cycles of the array if nothing but its own words takes its ports and networks.
+        least: float64[segments], cycles that its words take on the slowest network with a rate.
         reads: float64[segments, memories], machine words that the MACs read in a segment.
         writes: float64[segments, memories], and write.
         rates: float64[3, memories], words per cycle read, written, together.
@@ -72,15 +85,25 @@ class Pipeline(NamedTuple):
     count: np.ndarray
     pre: np.ndarray
     post: np.ndarray
+    serial: np.ndarray
     load_source: np.ndarray
     load_target: np.ndarray
     store_source: np.ndarray
     store_target: np.ndarray
+    load_least: np.ndarray
+    store_least: np.ndarray
     after: np.ndarray
     inside: np.ndarray
-    needed: np.ndarray
+    opens: np.ndarray
+    wanted: np.ndarray
+    load_due: np.ndarray
+    store_due: np.ndarray
+    store_first: np.ndarray
+    follow: np.ndarray
     fired: np.ndarray
     ticks: np.ndarray
+    ideal: np.ndarray
+    least: np.ndarray
     reads: np.ndarray
     writes: np.ndarray
     rates: np.ndarray
@@ -95,7 +118,7 @@ class Clock(NamedTuple):
         total: float64[6], time, cycles before the first tick, until the last tick, after it, events, whether it got
         stuck.
         waits: float64[ways], cycles in which the array waited for a way.
-        slow: float64[memories], cycles that a memory's ports held the array up while it ran.
+        slow: float64[memories + 1], cycles that a memory's ports, and at the end networks, held the running array up.
         event_kind: int8[events], recorded events; none if empty.
         event_way: int32[events], way, or the segment of a computation.
         event_visit: int32[events].
@@ -125,8 +148,10 @@ def used_up(child, first, count, inside, way, passed, done):
 
 
 @nb.njit(cache=True, nogil=True)
-def can_load(buffering, parent, child, first, count, inside, after, sums, way, begun, coming, loaded, stored, passed):
-    """Return whether a way's next tile has its words at the source and, unless it is single, its room at the target."""
+def can_load(
+    buffering, serial, parent, child, first, count, inside, after, sums, way, begun, coming, loaded, stored, passed
+):
+    """Return whether a way's next tile has its words at the source and, unless it is serial, its room at the target."""
     visit = begun[way]
     if visit >= count[way] or loaded[way] < visit:
         return False
@@ -137,7 +162,7 @@ def can_load(buffering, parent, child, first, count, inside, after, sums, way, b
             return False
     if sums[way] and stored[way] <= after[at]:
         return False
-    if buffering[way] == SINGLE:
+    if serial[at]:
         return True
     room = stored[way] if sums[way] else used_up(child, first, count, inside, way, passed, loaded)
     return visit < room + 2
@@ -155,32 +180,47 @@ def can_store(buffering, child, first, count, inside, way, sent, stored, loaded,
 
 
 @nb.njit(cache=True, nogil=True)
-def speed_of(words_a, rate_a, shared_a, words_b, rate_b, shared_b):
-    """Return the fraction of a transfer per cycle that the ports of its two ends allow."""
-    speed = np.inf
+def speed_of(least, words_a, rate_a, shared_a, words_b, rate_b, shared_b):
+    """Return the fraction of a transfer per cycle that the ports of its two ends, and networks between, allow."""
+    speed = 1.0 / least if least > 0 else np.inf
     if words_a > 0:
-        speed = min(rate_a, shared_a) / words_a
+        speed = min(speed, min(rate_a, shared_a) / words_a)
     if words_b > 0:
         speed = min(speed, min(rate_b, shared_b) / words_b)
     return speed
 
 
 @nb.njit(cache=True, nogil=True)
-def array_speed(ticks, reads, writes, segment, left):
-    """Return the fraction of a segment per cycle that the array runs, and the memory that slows it down, or -1."""
+def array_speed(ticks, least, reads, writes, segment, asked, rates):
+    """Return the fraction of a segment per cycle that the array runs, and what slows it down, or -1: as in ``slow``.
+
+    ``asked``: float64[2, memories], words that transfers must have read and written by its end.
+    """
     speed, slowest = 1.0 / ticks[segment], -1
-    for memory in range(left.shape[1]):
-        read, written = reads[segment, memory], writes[segment, memory]
+    if least[segment] > ticks[segment]:
+        speed, slowest = 1.0 / least[segment], rates.shape[1]
+    for memory in range(rates.shape[1]):
+        read, written = reads[segment, memory] + asked[0, memory], writes[segment, memory] + asked[1, memory]
         if read + written == 0:
             continue
-        most = left[2, memory] / (read + written)
+        most = rates[2, memory] / (read + written)
         if read > 0:
-            most = min(most, left[0, memory] / read)
+            most = min(most, rates[0, memory] / read)
         if written > 0:
-            most = min(most, left[1, memory] / written)
+            most = min(most, rates[1, memory] / written)
         if most < speed:
             speed, slowest = most, memory
     return speed, slowest
+
+
+@nb.njit(cache=True, nogil=True)
+def take(left, outer, inner, words_outer, words_inner, up):
+    """Take the words per cycle of a transfer from what is left of the ports, in place."""
+    port_outer, port_inner = (1, 0) if up else (0, 1)
+    left[port_outer, outer] = max(0.0, left[port_outer, outer] - words_outer)
+    left[2, outer] = max(0.0, left[2, outer] - words_outer)
+    left[port_inner, inner] = max(0.0, left[port_inner, inner] - words_inner)
+    left[2, inner] = max(0.0, left[2, inner] - words_inner)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -207,7 +247,9 @@ def unfinished(buffering, bits, loaded, passed):
 def drive(pipe: Pipeline, clock: Clock):
     """Run a pipeline to its end."""
     buffering, parent, child, sums = pipe.buffering, pipe.parent, pipe.child, pipe.sums
-    first, count, inside, after, needed = pipe.first, pipe.count, pipe.inside, pipe.after, pipe.needed
+    first, count, inside, after = pipe.first, pipe.count, pipe.inside, pipe.after
+    store_first, follow = pipe.store_first, pipe.follow
+    wanted, load_due, store_due, ideal = pipe.wanted, pipe.load_due, pipe.store_due, pipe.ideal
     load_source, load_target, store_source, store_target = (
         pipe.load_source, pipe.load_target, pipe.store_source, pipe.store_target,
     )  # fmt: skip
@@ -215,6 +257,7 @@ def drive(pipe: Pipeline, clock: Clock):
     fired, ticks, all_reads, all_writes = pipe.fired, pipe.ticks, pipe.reads, pipe.writes
     event_kind, event_way, event_visit = clock.event_kind, clock.event_way, clock.event_visit
     event_start, event_end, total = clock.event_start, clock.event_end, clock.total
+    serial, least, load_least, store_least = pipe.serial, pipe.least, pipe.load_least, pipe.store_least
     waits, slow, room = clock.waits, clock.slow, len(clock.event_kind)
     events = 0
     ways, segments, memories = len(count), len(ticks), rates.shape[1]
@@ -222,7 +265,9 @@ def drive(pipe: Pipeline, clock: Clock):
     sent, stored, passed = np.zeros(ways, np.int64), np.zeros(ways, np.int64), np.zeros(ways, np.int64)
     state, left_over = np.zeros(2 * ways, np.int64), np.zeros(2 * ways)
     until, since, speed = np.zeros(2 * ways), np.zeros(2 * ways), np.zeros(2 * ways)
-    left, loads = np.zeros((3, memories)), np.zeros(memories)
+    left, asked = np.zeros((3, memories)), np.zeros((2, memories))
+    order, share_of, start_of = np.zeros(2 * ways, np.int64), np.zeros(2 * ways), np.zeros(segments + 1)
+    start_of[1:] = np.cumsum(ideal)
     every = (1 << ways) - 1
     now, segment, cursor, ready_at, run_since, remaining = 0.0, 0, 0, -1.0, 0.0, 0.0
     running, arrived, ended, ended_at = False, True, False, np.inf
@@ -243,10 +288,11 @@ def drive(pipe: Pipeline, clock: Clock):
             # Single buffers change their tiles one after the other: sums out from the inner to the outer, then all in.
             while arrived and cursor < 2 * ways and (not ended or now >= ended_at):
                 way = ways - 1 - cursor if cursor < ways else cursor - ways
-                if buffering[way] == SINGLE and (bits >> way) & 1:
-                    if cursor < ways and sums[way] and stored[way] < passed[way]:
+                if (bits >> way) & 1:
+                    single = buffering[way] == SINGLE
+                    if cursor < ways and single and sums[way] and stored[way] < passed[way]:
                         break
-                    if cursor >= ways and not ended and loaded[way] <= passed[way]:
+                    if cursor >= ways and not ended and serial[first[way] + passed[way]] and loaded[way] <= passed[way]:
                         break
                 cursor += 1
                 moved = True
@@ -265,25 +311,13 @@ def drive(pipe: Pipeline, clock: Clock):
                     if segment == 0:
                         total[FILL] = now
             for way in range(ways):
-                single = buffering[way] == SINGLE
+                single = begun[way] < count[way] and serial[first[way] + begun[way]]
                 mine = arrived and cursor == ways + way
                 if state[2 * way] == IDLE and (not single or mine) and not ended:
                     if can_load(
-                        buffering,
-                        parent,
-                        child,
-                        first,
-                        count,
-                        inside,
-                        after,
-                        sums,
-                        way,
-                        begun,
-                        coming,
-                        loaded,
-                        stored,
-                        passed,
-                    ):
+                        buffering, serial, parent, child, first, count, inside, after, sums, way, begun, coming, loaded,
+                        stored, passed,
+                    ):  # fmt: skip
                         delay = pre[way] if begun[way] == 0 and not sums[way] else 0.0
                         begun[way] += 1
                         since[2 * way], until[2 * way] = now, now + delay
@@ -345,30 +379,49 @@ def drive(pipe: Pipeline, clock: Clock):
                 break
         step = np.inf
         left[:] = rates
-        loads[:] = 0.0
+        asked[:] = 0.0
         pace, slowest = 0.0, -1
+        for channel in range(2 * ways):
+            way, up = channel // 2, channel % 2
+            share_of[channel], speed[channel] = 0.0, -1.0
+            if state[channel] != MOVING:
+                continue
+            visit = first[way] + (sent[way] if up else begun[way]) - 1
+            order[channel] = store_first[visit] if up else wanted[visit]
+            if running:
+                due, ends = store_due[visit] if up else load_due[visit], start_of[segment + 1]
+                time = max(start_of[due], ends) - ends + remaining * ideal[segment]
+                more = left_over[channel] + follow[visit] if up else left_over[channel]
+                share_of[channel] = more * ideal[segment] / time
+                a = store_source[visit] if up else load_source[visit]
+                b = store_target[visit] if up else load_target[visit]
+                asked[up, source[way]] += share_of[channel] * a
+                asked[1 - up, target[way]] += share_of[channel] * b
         if running:
-            pace, slowest = array_speed(ticks, all_reads, all_writes, segment, left)
+            pace, slowest = array_speed(ticks, least, all_reads, all_writes, segment, asked, rates)
+            for channel in range(2 * ways):
+                if share_of[channel] > 0:
+                    way, up = channel // 2, channel % 2
+                    visit = first[way] + (sent[way] if up else begun[way]) - 1
+                    most = store_least[visit] if up else load_least[visit]
+                    if pace * share_of[channel] * most > 1.0:
+                        pace, slowest = 1.0 / (share_of[channel] * most), memories
             step = min(step, remaining / pace)
             for memory in range(memories):
                 reads, writes = all_reads[segment, memory] * pace, all_writes[segment, memory] * pace
-                left[0, memory] = max(0.0, left[0, memory] - reads)
-                left[1, memory] = max(0.0, left[1, memory] - writes)
-                left[2, memory] = max(0.0, left[2, memory] - reads - writes)
+                left[0, memory] = max(0.0, left[0, memory] - reads - pace * asked[0, memory])
+                left[1, memory] = max(0.0, left[1, memory] - writes - pace * asked[1, memory])
+                both = reads + writes + pace * (asked[0, memory] + asked[1, memory])
+                left[2, memory] = max(0.0, left[2, memory] - both)
         elif arrived and ready_at >= 0:
             step = min(step, ready_at - now)
         if ended and now < ended_at:
             step = min(step, ended_at - now)
-        speed[:] = -1.0
         while True:
             best, oldest = -1, 2**62
             for channel in range(2 * ways):
-                if state[channel] == MOVING and speed[channel] < 0:
-                    way = channel // 2
-                    need = begun[way] - 1 if channel % 2 == 0 else sent[way] + 1
-                    need = needed[first[way] + need] if need < count[way] else segments
-                    if need < oldest:
-                        best, oldest = channel, need
+                if state[channel] == MOVING and speed[channel] < 0 and order[channel] < oldest:
+                    best, oldest = channel, order[channel]
             if best < 0:
                 break
             way, up = best // 2, best % 2
@@ -377,18 +430,19 @@ def drive(pipe: Pipeline, clock: Clock):
             a = store_source[visit] if up else load_source[visit]
             b = store_target[visit] if up else load_target[visit]
             port_a, port_b = (1, 0) if up else (0, 1)
-            share = speed_of(a, left[port_a, outer], left[2, outer], b, left[port_b, inner], left[2, inner])
-            speed[best] = share
+            most = store_least[visit] if up else load_least[visit]
+            sure = pace * share_of[best]
+            share = speed_of(0.0, a, left[port_a, outer], left[2, outer], b, left[port_b, inner], left[2, inner])
+            if most > 0:
+                share = min(share, max(0.0, 1.0 / most - sure))
+            speed[best] = share + sure
             if share == np.inf:
                 step = 0.0
                 left_over[best] = 0.0
                 continue
-            left[port_a, outer] = max(0.0, left[port_a, outer] - share * a)
-            left[2, outer] = max(0.0, left[2, outer] - share * a)
-            left[port_b, inner] = max(0.0, left[port_b, inner] - share * b)
-            left[2, inner] = max(0.0, left[2, inner] - share * b)
-            if share > 0:
-                step = min(step, left_over[best] / share)
+            take(left, outer, inner, share * a, share * b, up)
+            if speed[best] > 0:
+                step = min(step, left_over[best] / speed[best])
         for channel in range(2 * ways):
             if state[channel] == DELAYED or state[channel] == AFTER:
                 step = min(step, max(0.0, until[channel] - now))

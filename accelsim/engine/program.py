@@ -17,7 +17,7 @@ import numpy as np
 from accelsim.dims import USES, Dim, Operand
 from accelsim.engine.closed_form import Transfer, transfers
 from accelsim.errors import WorkloadError
-from accelsim.mapping.hierarchy import Machine
+from accelsim.mapping.hierarchy import Machine, SpatialFanout, Store
 from accelsim.mapping.nest import Cut, Nest, Place, Unrolling, Window, cuts, windows
 from accelsim.workload.layer import Layer
 
@@ -40,8 +40,7 @@ class Program(NamedTuple):
         loop_ragged: [loops], whether its dim's pieces can be cut short, so that an iteration can be without work.
         loop_regroups: [loops], whether an iteration of it or of a loop inside can change which MACs work.
         linear: [ways + 2, loops], what one iteration adds to the address at every way's source, and to the pixel row
-        and
-            column.
+            and column.
         chain_begin: [9], first entry of every dim in the chain of cuts.
         chain_step: [entries], step of the cut.
         chain_inner: [entries], size of its pieces.
@@ -60,6 +59,7 @@ class Program(NamedTuple):
         way_fires: [ways], how many of the first loops bring the tile again.
         way_ratio: [ways], target instances per source instance.
         way_merges: [ways], whether neighbours can need overlapping, not only equal, words at the same time.
+        way_slide: [ways], axis of the image along which its last loop slides inputs into the target, or -1.
         way_points: [ways + 1], first point of every way; the first of a way is its source.
         point_first: [points], where the instances' classes start in ``point_class``; equal class: served by one word.
         point_classes: [points], number of classes.
@@ -70,6 +70,13 @@ class Program(NamedTuple):
         way_place: [ways], where the way's target instances start in ``base`` and ``pixel``.
         base: spatial part of the address at the source, by target instance.
         pixel: [2, ...], spatial part of the pixel row and column, by target instance.
+        way_nets: [ways + 1], first network with a rate that every way crosses.
+        net_rate: float64[nets], words of the operand per cycle.
+        net_first: [nets], where the target instances start in ``net_class``.
+        net_class: classes of what is one word at the network's entry, by target instance.
+        net_group: groups of instances that one word there can serve, by target instance.
+        net_order: target instances, group by group.
+        net_above: instance above the network, by target instance.
         buffer_operand: [buffers].
         buffer_first: [buffers], where its words start among the operand's.
         buffer_words: [buffers], words of one instance.
@@ -104,6 +111,7 @@ class Program(NamedTuple):
     way_fires: np.ndarray
     way_ratio: np.ndarray
     way_merges: np.ndarray
+    way_slide: np.ndarray
     way_points: np.ndarray
     point_first: np.ndarray
     point_classes: np.ndarray
@@ -114,6 +122,13 @@ class Program(NamedTuple):
     way_place: np.ndarray
     base: np.ndarray
     pixel: np.ndarray
+    way_nets: np.ndarray
+    net_rate: np.ndarray
+    net_first: np.ndarray
+    net_class: np.ndarray
+    net_group: np.ndarray
+    net_order: np.ndarray
+    net_above: np.ndarray
     buffer_operand: np.ndarray
     buffer_first: np.ndarray
     buffer_words: np.ndarray
@@ -199,6 +214,7 @@ class _Lowering:
             **self._place_arrays(),
             **ways,
             **self._base_arrays(),
+            **self._net_arrays(),
             **self._buffer_arrays(),
         )
         return Lowered(program, self.ways, crossings, tuple(self.buffers))
@@ -333,7 +349,7 @@ class _Lowering:
 
     def _way_arrays(self) -> tuple[dict[str, np.ndarray], tuple[tuple[Crossing, ...], ...]]:
         columns: dict[str, list[int]] = {
-            name: [] for name in ("operand", "source", "target", "depth", "fires", "ratio", "merges")
+            name: [] for name in ("operand", "source", "target", "depth", "fires", "ratio", "merges", "slide")
         }
         points, firsts, sizes = [0], [], []
         classes: list[np.ndarray] = [np.zeros(0, dtype=np.int64)]
@@ -363,6 +379,7 @@ class _Lowering:
             columns["fires"].append(self._fires(way))
             columns["ratio"].append(len(table) // len(self._instances(way.source)))
             columns["merges"].append(self._merges(way))
+            columns["slide"].append(self._slide(way))
         arrays = {f"way_{name}": _ints(values) for name, values in columns.items()}
         arrays |= {
             "way_points": _ints(points),
@@ -400,17 +417,74 @@ class _Lowering:
                 crossed.append((fanout.name, point(inside[-1] + 1), point(inside[0]), fanout.forward))
         return crossed, steps
 
+    def _store(self, step: int) -> Store:
+        place = self.nest.steps[step]
+        assert isinstance(place, Place)
+        return next(store for store in self.machine.stores if store.name == place.store)
+
+    def _slide(self, way: Transfer) -> int:
+        """Return the axis along which the last loop that fires a way slides windows into its target, or -1.
+
+        Instances that share windows out along the axis, or the taps of one, have no window that moves on.
+        """
+        fires = self._fires(way)
+        if way.operand is not Operand.I or way.target == len(self.nest.steps) or not fires:
+            return -1
+        dim = self.loops[fires - 1][1]
+        if dim not in PIXEL_DIMS or not self._store(way.target).slides:
+            return -1
+        axis = PIXEL_DIMS.index(dim)
+        parted = any(
+            digit.dim in (dim, TAP_DIMS[axis]) and way.source <= digit.step < way.target for digit in self.digits
+        )
+        return -1 if parted else axis
+
     def _fires(self, way: Transfer) -> int:
         """Return how many of the first loops bring the tile again."""
         outside = [loop for loop in self.loops if loop[0] < way.target]
-        place = self.nest.steps[way.source]
-        assert isinstance(place, Place)
-        store = next(store for store in self.machine.stores if store.name == place.store)
-        if way.target == len(self.nest.steps) and store.reads_per_mac(way.operand):
+        if way.target == len(self.nest.steps) and self._store(way.source).reads_per_mac(way.operand):
             return len(self.loops)
         while outside and outside[-1][1] not in USES[way.operand]:
             outside.pop()
         return len(outside)
+
+    def _net_arrays(self) -> dict[str, np.ndarray]:
+        """Return, for every network with a rate, whose words are one at its entry and who enters together."""
+        nets, rates, firsts = [0], [], []
+        columns: dict[str, list[np.ndarray]] = {
+            name: [np.zeros(0, dtype=np.int64)] for name in ("class", "group", "order", "above")
+        }
+        for way in self.ways:
+            table = self._instances(way.target)
+            offsets = self._offsets(way.operand, way.source, way.target)
+            for fanout, entry in self._entries(way):
+                outside = [column for column, digit in enumerate(self.digits) if digit.step < entry]
+                keys = table[:, self._keyed(way, entry)]
+                group = _numbered(keys)
+                rates.append(fanout.words_per_cycle[way.operand] / self.machine.width(way.operand))
+                firsts.append(sum(map(len, columns["class"])))
+                columns["class"].append(_numbered(np.column_stack([keys, offsets])))
+                columns["group"].append(group)
+                columns["order"].append(np.argsort(group, kind="stable"))
+                columns["above"].append(_numbered(table[:, outside]))
+            nets.append(len(rates))
+        arrays = {f"net_{name}": np.concatenate(parts) for name, parts in columns.items()}
+        return arrays | {
+            "way_nets": _ints(nets),
+            "net_rate": np.array(rates, dtype=np.float64),
+            "net_first": _ints(firsts),
+        }
+
+    def _entries(self, way: Transfer) -> list[tuple[SpatialFanout, int]]:
+        """Return the fan-outs whose network for the operand has a rate, with the step where a way enters each."""
+        found = []
+        for fanout in self.machine.fanouts:
+            names = {f"{fanout.name}.{axis.name}" for axis in fanout.axes}
+            steps = range(way.source, way.target)
+            inside = [at for at in steps if getattr(self.nest.steps[at], "axis", None) in names]
+            if inside and way.operand in fanout.words_per_cycle:
+                found.append((fanout, inside[0]))
+        return found
 
     def _merges(self, way: Transfer) -> bool:
         if way.operand is not Operand.I or way.target == len(self.nest.steps):
@@ -468,6 +542,11 @@ class _Lowering:
 def _tensor_dims(operand: Operand) -> list[Dim]:
     """Return the dims along the axes of an operand's tensor; those of inputs end with a pixel row and column."""
     return sorted(dim for dim in USES[operand] if operand is not Operand.I or dim < Dim.P)
+
+
+def _numbered(rows: np.ndarray) -> np.ndarray:
+    """Return int64[rows], a number for every row; equal rows have the same."""
+    return np.unique(rows, axis=0, return_inverse=True)[1].ravel().astype(np.int64)
 
 
 def _ints(values: object) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from accelsim.compilation import announce
 from accelsim.dims import USES, Dim, Operand
 from accelsim.engine.dram import BankedDram, runs_of
 from accelsim.engine.tensors import Tensors, image_size, random_tensors
@@ -78,6 +79,9 @@ def execute_reference(
             other, row-major.
         progress: Called with (tiles done, tiles in all).
     """
+    from accelsim.engine import array_kernels as kernels  # noqa: PLC0415 - numba is loaded only where it is used
+
+    announce(kernels.run_tile, "the cycle engine's", "half a minute")
     if tensors is None:
         tensors = random_tensors(layer, zero_fraction=hardware.zero_fraction.get("W", 0.0))
     return _Run(layer, hardware, dataflow, tensors, accumulator_bits, dram).run(

@@ -72,6 +72,13 @@ def _events(rows: list[tuple[int, int, int, float, float]], lanes: tuple[str, ..
     )
 
 
+def _reversed(way: str) -> str:
+    """Return the name of the road that sums take up: ``O GLB -> RF`` becomes ``O RF -> GLB``."""
+    operand, _, road = way.partition(" ")
+    outer, _, inner = road.partition(" -> ")
+    return f"{operand} {inner} -> {outer}"
+
+
 def nest_events(timing: Timing) -> Events:
     """Return the events of a mapping executed with ``trace=True``.
 
@@ -81,7 +88,7 @@ def nest_events(timing: Timing) -> Events:
     trace = timing.trace
     if trace is None:
         raise InputError("the mapping was executed without trace=True, so that there are no events")
-    lanes = (ARRAY, *(name for way in trace.names for name in (way, f"{way} (back)")))
+    lanes = (ARRAY, *(name for way in trace.names for name in (way, _reversed(way))))
     rows = []
     for kind, way, visit, start, end in zip(trace.kind, trace.way, trace.visit, trace.start, trace.end, strict=True):
         lane = 0 if kind == KINDS.index("compute") else 1 + 2 * int(way) + (kind == KINDS.index("store"))

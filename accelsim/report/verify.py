@@ -68,6 +68,7 @@ class Verification:
                 "counts_equal": not check.differing,
                 "overflows": check.overflows,
                 "cycles": check.expected_cycles,
+                "cycles_path": check.path_cycles,
                 "cycles_executed": check.cycles,
                 "cycles_difference": check.cycles / check.expected_cycles - 1,
                 "differing": "; ".join(check.differing),
@@ -127,6 +128,7 @@ def verify(
 def columns(verification: Verification) -> list[TextColumn]:
     """Return the table that ``accelsim verify`` prints."""
     rows = verification.records()
+    paths = ["-" if row["cycles_path"] is None else f"{row['cycles_path']:.0f}" for row in rows]
     yes = {True: "equal", False: "DIFFER", None: "-"}
     return [
         TextColumn("layer", [row["layer"] for row in rows], keep=9, left=True),
@@ -135,6 +137,7 @@ def columns(verification: Verification) -> list[TextColumn]:
         TextColumn("outputs", [yes[row["outputs_equal"]] for row in rows], keep=8, left=True),
         TextColumn("counts", [yes[row["counts_equal"]] for row in rows], keep=8, left=True),
         TextColumn("cycles", [f"{row['cycles']:.0f}" for row in rows], keep=5),
+        TextColumn("path", paths, keep=3),
         TextColumn("executed", [f"{row['cycles_executed']:.0f}" for row in rows], keep=6),
         TextColumn("difference", [f"{row['cycles_difference']:+.2%}" for row in rows], keep=7),
         TextColumn("why", [row["differing"] or row["cause"] for row in rows], keep=4, left=True),
