@@ -261,7 +261,7 @@ def _solve_open(
     if not pairs:
         return
     yield pairs[0], run.solve(*pairs[0])  # alone: it may compile the kernels
-    with ThreadPoolExecutor(max_workers=_threads()) as pool:
+    with ThreadPoolExecutor(max_workers=solver_threads()) as pool:
         futures = [pool.submit(run.solve, *pair) for pair in pairs[1:]]
         try:
             for pair, future in zip(pairs[1:], futures, strict=True):
@@ -288,7 +288,7 @@ def _executed(
     return [check.result for check in checks]
 
 
-def _threads() -> int:
+def solver_threads() -> int:
     """Return how many layers are solved at a time: ``ACCELSIM_THREADS``, or one a core."""
     chosen = os.environ.get("ACCELSIM_THREADS", "")
     return max(1, int(chosen)) if chosen.isdecimal() else os.cpu_count() or 1
