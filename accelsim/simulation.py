@@ -76,6 +76,13 @@ def simulate(
     Raises:
         InputError: A name or an option is wrong, or a given mapping is none of its layer's.
         NoMappingError: A layer fits the hardware in no way.
+
+    Examples:
+        >>> result = simulate("alexnet", "16x16_128KB", objective="energy")
+        >>> result["conv1"].mapping.dataflow
+        'os'
+        >>> result.totals["macs"]
+        724406816
     """
     _check_choice("objective", objective, OBJECTIVES)
     _check_choice("engine", engine, ENGINES)
@@ -136,6 +143,10 @@ def compare(networks: Iterable[Network | str], hardware: Iterable[Hardware | str
 
     Returns:
         One result per pair, the networks of the first accelerator first.
+
+    Examples:
+        >>> [(r.network.name, r.hardware.name) for r in compare(["alexnet"], ["8x8_32KB", "16x16_128KB"])]
+        [('alexnet', '8x8_32KB'), ('alexnet', '16x16_128KB')]
     """
     nets = [load_network(network) if isinstance(network, str) else network for network in networks]
     machines = [load_hardware(machine) if isinstance(machine, str) else machine for machine in hardware]

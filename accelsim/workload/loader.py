@@ -44,7 +44,12 @@ class NetworkFacts:
 
 
 def network_names() -> list[str]:
-    """Return the names of the networks that come with accelsim, sorted."""
+    """Return the names of the networks that come with accelsim, sorted.
+
+    Examples:
+        >>> network_names()[:2]
+        ['alexnet', 'bn_inception']
+    """
     return data_names("networks")
 
 
@@ -82,6 +87,13 @@ def load_network(source: str | PathLike[str], **parameters: Any) -> Network:
 
     Raises:
         WorkloadError: Unknown name, a file that cannot be read, or a network that cannot exist.
+
+    Examples:
+        >>> net = load_network("squeezenext", depth=23, width=1.5)
+        >>> net.totals["macs"]
+        472270784
+        >>> load_network("squeezenet_v1.1")["fire2/squeeze1x1"].dims.C
+        64
     """
     text = fspath(source)
     if is_model(text):
