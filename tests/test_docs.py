@@ -24,7 +24,7 @@ RUNNABLE = [
 FIGURES = ROOT / "docs" / "figures"
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="the commands are for a shell")
+@pytest.mark.skipif(shutil.which("bash") is None or sys.platform == "win32", reason="the commands are for a shell")
 @pytest.mark.parametrize("name", RUNNABLE)
 def test_does_every_command_of_the_page_work(name, tmp_path):
     """In the order of the page, in an empty folder, with the output that the page shows."""

@@ -172,7 +172,7 @@ def test_is_the_script_one_that_its_shell_can_read(run, shell):
         subprocess.run([program, "-n"], input=process.stdout, text=True, check=True, timeout=60)
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.skipif(shutil.which("bash") is None or sys.platform == "win32", reason="needs bash and POSIX programs")
 def test_does_bash_complete_with_the_script(run, tmp_path):
     """What the documentation says to put into ~/.bashrc fills bash's list of answers."""
     (tmp_path / "accelsim").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m accelsim.cli "$@"\n')

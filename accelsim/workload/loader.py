@@ -113,7 +113,12 @@ def load_network(source: str | PathLike[str], **parameters: Any) -> Network:
 
 def is_model(source: str) -> bool:
     """Tell whether a source is a model to import: an ONNX file, or ``package.module:factory``."""
-    return source.endswith(".onnx") or _FACTORY.fullmatch(source) is not None
+    return source.endswith(".onnx") or is_factory(source)
+
+
+def is_factory(source: str) -> bool:
+    """Tell whether a source is ``package.module:factory``, whose code would be run."""
+    return not source.endswith(".onnx") and _FACTORY.fullmatch(source) is not None
 
 
 def load_model(
