@@ -18,6 +18,7 @@ from click.core import ParameterSource
 
 from accelsim import __version__
 from accelsim.cli_explore import explore_command
+from accelsim.completion import DATAFLOW, HARDWARE, NETWORK, OBJECTIVE, SHELLS, script
 from accelsim.errors import AccelsimError, InputError
 from accelsim.options import ManyHardware, selection_of, selection_options
 
@@ -54,13 +55,22 @@ def app() -> None:
     """Simulate convolutional networks on PE-array accelerators: time, energy, traffic, layer by layer."""
 
 
+_hardware_option = click.option(
+    "--hw", "hardware", type=HARDWARE, required=True, help="Accelerator: a name (see `accelsim hw`) or a YAML file."
+)
+
+
 def _simulation_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that ``run`` and ``compare`` share."""
     for option in (
         click.option(
-            "--dataflow", default="best", show_default=True, help="Best of the hardware's, one by name, or any."
+            "--dataflow",
+            type=DATAFLOW,
+            default="best",
+            show_default=True,
+            help="Best of the hardware's, one by name, or any.",
         ),
-        click.option("--objective", default="cycles", show_default=True, help="cycles, energy or edp."),
+        click.option("--objective", type=OBJECTIVE, default="cycles", show_default=True, help="cycles, energy or edp."),
         click.option("--batch", type=int, default=1, show_default=True, help="Images at a time."),
         click.option("--mapping-space", help="uniform or uneven places of tiles (default: the hardware's)."),
     ):
@@ -162,8 +172,8 @@ def _write_text(path: str, text: str) -> None:
 
 
 @app.command(short_help="Run a network on an accelerator.")
-@click.argument("network")
-@click.option("--hw", "hardware", required=True, help="Accelerator: a name (see `accelsim hw`) or a YAML file.")
+@click.argument("network", type=NETWORK)
+@_hardware_option
 @_simulation_options
 @click.option("--engine", default="analytical", show_default=True, help="Engine that computes the costs.")
 @click.option("--mapping", "mappings", type=click.Path(), help="YAML file of mappings by layer, taken as they are.")
@@ -194,9 +204,9 @@ def run(network: str, hardware: str, out: str | None, format_: str, importing: d
 
 
 @app.command("map", short_help="Show the best mapping of one layer.")
-@click.argument("network")
+@click.argument("network", type=NETWORK)
 @click.argument("layer")
-@click.option("--hw", "hardware", required=True, help="Accelerator: a name (see `accelsim hw`) or a YAML file.")
+@_hardware_option
 @_simulation_options
 @click.option("--plot", type=click.Path(), help="Picture of the nest and of how full memories are: PNG, SVG or PDF.")
 @click.option(
@@ -276,8 +286,8 @@ def _map_several(
 
 
 @app.command("verify", short_help="Run both engines and compare them.")
-@click.argument("network")
-@click.option("--hw", "hardware", required=True, help="Accelerator: a name (see `accelsim hw`) or a YAML file.")
+@click.argument("network", type=NETWORK)
+@_hardware_option
 @_simulation_options
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the integers that are computed with.")
 @click.option("--format", "format_", type=DATA_FORMATS, default="table", show_default=True, help="What to print.")
@@ -301,9 +311,9 @@ def verify_command(network: str, hardware: str, seed: int, format_: str, **optio
 
 
 @app.command("trace", short_help="Execute one layer and write what happened when.")
-@click.argument("network")
+@click.argument("network", type=NETWORK)
 @click.argument("layer")
-@click.option("--hw", "hardware", required=True, help="Accelerator: a name (see `accelsim hw`) or a YAML file.")
+@_hardware_option
 @_simulation_options
 @click.option("--dram", "dram_name", help="DRAM with banks behind the DMA: ddr4 or lpddr4 (default: a bandwidth).")
 @click.option("--out", default="trace", show_default=True, type=click.Path(), help="Folder to write to.")
@@ -318,8 +328,8 @@ def trace_command(network: str, layer: str, hardware: str, dram_name: str | None
 
 
 @app.command("compare", cls=ManyHardware, short_help="Compare networks and accelerators.")
-@click.argument("networks", nargs=-1, required=True)
-@click.option("--hw", "hardware", multiple=True, required=True, help="Accelerators: names or YAML files.")
+@click.argument("networks", type=NETWORK, nargs=-1, required=True)
+@click.option("--hw", "hardware", type=HARDWARE, multiple=True, required=True, help="Accelerators: names or files.")
 @click.option("--baseline", help="Network that counts as 1 (default: the fastest on each accelerator).")
 @_simulation_options
 @click.option("--plot", type=click.Path(), help="Picture of accuracy against time and energy: a PNG, SVG or PDF file.")
@@ -367,8 +377,8 @@ def compare_command(
 
 
 @app.command("roofline", short_help="Compute/bandwidth ratios of every layer.")
-@click.argument("network")
-@click.option("--hw", "hardware", required=True, help="Accelerator: a name (see `accelsim hw`) or a YAML file.")
+@click.argument("network", type=NETWORK)
+@_hardware_option
 @_simulation_options
 @click.option("--plot", type=click.Path(), help="Picture of the layers below the roofs: a PNG, SVG or PDF file.")
 @selection_options
@@ -398,8 +408,8 @@ def roofline_command(network: str, hardware: str, plot: str | None, format_: str
 
 
 @app.command("report", cls=ManyHardware, short_help="Write one interactive page to share.")
-@click.argument("networks", nargs=-1, required=True)
-@click.option("--hw", "hardware", multiple=True, required=True, help="Accelerators: names or YAML files.")
+@click.argument("networks", type=NETWORK, nargs=-1, required=True)
+@click.option("--hw", "hardware", type=HARDWARE, multiple=True, required=True, help="Accelerators: names or files.")
 @click.option("-o", "--out", default="report.html", show_default=True, type=click.Path(), help="File to write.")
 @click.option("--baseline", help="Network that counts as 1 (default: the fastest on each accelerator).")
 @_simulation_options
@@ -426,8 +436,10 @@ def report_command(
 
 
 @app.command("serve", short_help="The page live: change the hardware and see.")
-@click.argument("network", default="squeezenext23")
-@click.option("--hw", "hardware", default="16x16_128KB", show_default=True, help="Accelerator to start from.")
+@click.argument("network", type=NETWORK, default="squeezenext23")
+@click.option(
+    "--hw", "hardware", type=HARDWARE, default="16x16_128KB", show_default=True, help="Accelerator to start from."
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind; others can reach any but this.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
 def serve_command(network: str, hardware: str, host: str, port: int) -> None:
@@ -442,7 +454,7 @@ def serve_command(network: str, hardware: str, host: str, port: int) -> None:
 
 
 @app.command(short_help="List networks, or show one.")
-@click.argument("name", required=False)
+@click.argument("name", type=NETWORK, required=False)
 @click.option(
     "--filter", "pattern", default="", help="Only networks whose name, family, alias or source has this text."
 )
@@ -470,7 +482,7 @@ def networks(name: str | None, pattern: str, graph: str | None, format_: str) ->
 
 
 @app.command(short_help="List accelerators, or show one.")
-@click.argument("name", required=False)
+@click.argument("name", type=HARDWARE, required=False)
 @click.option("--format", "format_", type=DATA_FORMATS, default="table", show_default=True, help="What to print.")
 def hw(name: str | None, format_: str) -> None:
     """List the accelerators that come with accelsim, or show one with its sources and assumptions."""
@@ -507,6 +519,31 @@ def cache_command(clear: bool) -> None:
     where, entries, size_bytes = cache.status()
     state = "" if cache.enabled() else " (off: ACCELSIM_NO_CACHE is set)"
     click.echo(f"{where}: {entries} solved layers, {size_bytes / 1024:.0f} KiB{state}")
+
+
+@app.command("doctor", short_help="Versions, extras and caches; what is broken.")
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def doctor_command(format_: str) -> None:
+    """Show what this installation consists of; exit status 1 if something that is required does not work."""
+    from accelsim.doctor import diagnose  # noqa: PLC0415
+
+    found = diagnose()
+    click.echo(json.dumps(found.data(), indent=1) if format_ == "json" else "\n".join(found.lines()))
+    if found.problems:
+        raise AccelsimError(f"this installation is broken: {'; '.join(found.problems)}")
+
+
+@app.command("completion", short_help="Print a script that completes commands and names.")
+@click.argument("shell", type=click.Choice(SHELLS))
+def completion_command(shell: str) -> None:
+    """Print the script that makes SHELL complete commands, options and names of networks and accelerators.
+
+    \b
+    bash: eval "$(accelsim completion bash)" in ~/.bashrc
+    zsh:  eval "$(accelsim completion zsh)" in ~/.zshrc, after compinit
+    fish: accelsim completion fish > ~/.config/fish/completions/accelsim.fish
+    """  # noqa: D301 - click wants the backspace itself
+    click.echo(script(app, shell, "accelsim"))
 
 
 def _baseline_name(baseline: str, names: list[str]) -> str:

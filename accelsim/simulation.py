@@ -77,6 +77,13 @@ def simulate(
     Raises:
         InputError: A name or an option is wrong, or a given mapping is none of its layer's.
         NoMappingError: A layer fits the hardware in no way.
+
+    Examples:
+        >>> result = simulate("alexnet", "16x16_128KB", objective="energy")
+        >>> result["conv1"].mapping.dataflow
+        'os'
+        >>> result.totals["macs"]
+        724406816
     """
     objective_of(objective)
     _check_choice("engine", engine, ENGINES)
@@ -134,6 +141,10 @@ def compare(networks: Iterable[Network | str], hardware: Iterable[Hardware | str
 
     Returns:
         One result per pair, the networks of the first accelerator first.
+
+    Examples:
+        >>> [(r.network.name, r.hardware.name) for r in compare(["alexnet"], ["8x8_32KB", "16x16_128KB"])]
+        [('alexnet', '8x8_32KB'), ('alexnet', '16x16_128KB')]
     """
     nets = [load_network(network) if isinstance(network, str) else network for network in networks]
     machines = [load_hardware(machine) if isinstance(machine, str) else machine for machine in hardware]
@@ -286,10 +297,10 @@ def _solve_open(
     if not pairs:
         return
     yield pairs[0], run.solve(*pairs[0])  # alone: it may compile the kernels
-    if _threads() == 1:
+    if solver_threads() == 1:
         yield from ((pair, run.solve(*pair)) for pair in pairs[1:])
         return
-    with ThreadPoolExecutor(max_workers=_threads()) as pool:
+    with ThreadPoolExecutor(max_workers=solver_threads()) as pool:
         futures = [pool.submit(run.solve, *pair) for pair in pairs[1:]]
         try:
             for pair, future in zip(pairs[1:], futures, strict=True):
@@ -316,7 +327,7 @@ def _executed(
     return [check.result for check in checks]
 
 
-def _threads() -> int:
+def solver_threads() -> int:
     """Return how many layers are solved at a time: ``ACCELSIM_THREADS``, or one a core."""
     chosen = os.environ.get("ACCELSIM_THREADS", "")
     return max(1, int(chosen)) if chosen.isdecimal() else os.cpu_count() or 1

@@ -87,7 +87,7 @@ def read_yaml(path: str | PathLike[str], error: type[InputError] = InputError) -
     """
     shown = fspath(path)
     kind: Any = error
-    document = _parsed(_read_text(shown, error), shown, kind)
+    document = _parsed(read_text(shown, error), shown, kind)
     return Document(document.path, copy.deepcopy(document.data), document.lines)
 
 
@@ -160,8 +160,12 @@ def _schema(type_: type) -> inspect.Type:
     return inspect.type_info(type_)
 
 
-def _read_text(path: str, error: type[InputError]) -> str:
-    """Return the text of a file."""
+def read_text(path: str, error: type[InputError] = InputError) -> str:
+    """Return the text of a file that is no larger than ``MAX_BYTES``.
+
+    Raises:
+        InputError: As ``error``: the file is missing, cannot be read, is not UTF-8, or is too large.
+    """
     try:
         # Read one byte over the limit and no more: the path may be a device that never ends.
         with open(path, "rb") as file:

@@ -99,7 +99,7 @@ def test_is_a_file_that_is_not_there_refused(tmp_path):
     """A network's path is taken from the space's folder, and the message has it."""
     path = tmp_path / "space.yaml"
     path.write_text("network: nets/mine.yaml\nhardware: 8x8_32KB\naxes: {r: {hardware: a, values: [1]}}")
-    with pytest.raises(InputError, match=r"nets/mine\.yaml: cannot be read"):
+    with pytest.raises(InputError, match=r"nets/mine\.yaml: no such file"):
         load_space(path)
 
 

@@ -23,7 +23,9 @@ import accelsim
 from accelsim.data import data_files
 from accelsim.errors import InputError, did_you_mean
 from accelsim.explore.metrics import METRICS
-from accelsim.yamlio import convert, read_yaml
+from accelsim.typecheck import YamlPath
+from accelsim.workload.loader import is_factory
+from accelsim.yamlio import Document, at, convert, read_text, read_yaml
 
 SAMPLERS = ("grid", "random", "lhs", "nsga2", "tpe")
 """Ways through a space: all points, random ones, a Latin hypercube, and two that learn from what they have seen."""
@@ -349,7 +351,8 @@ def hardware_paths(axis: Axis) -> tuple[str, ...]:
 def load_space(source: str | PathLike[str] | Mapping[str, Any] | Space) -> Space:
     """Read a space from a YAML file, or from the same data as a mapping.
 
-    Relative paths of hardware and networks are taken from the YAML file's folder.
+    Relative paths of hardware and networks are taken from the YAML file's folder. A file may not name a PyTorch module
+    (``package.module:factory``): reading data would then run code.
 
     Raises:
         InputError: The file cannot be read, or the space cannot exist.
@@ -363,7 +366,25 @@ def load_space(source: str | PathLike[str] | Mapping[str, Any] | Space) -> Space
             raise InputError(f"space: {wrong}") from None
         return _with_files(space, Path())
     document = read_yaml(source, InputError)
-    return _with_files(convert(document, Space, InputError), Path(fspath(source)).parent)
+    space = convert(document, Space, InputError)
+    _refuse_code(space, document)
+    return _with_files(space, Path(fspath(source)).parent)
+
+
+def _refuse_code(space: Space, document: Document) -> None:
+    """Refuse a file that names a network whose code would be run."""
+    named: dict[YamlPath, str] = {("networks", name): name for name in space.networks or ()}
+    if space.network is not None:
+        named["network",] = space.network
+    for label, axis in space.axes.items():
+        if axis.option == "network":
+            named |= {("axes", label, "values", index): str(value) for index, value in enumerate(axis.items)}
+    for path, name in named.items():
+        if is_factory(name):
+            problem = (
+                f"{name!r} would run that package's code; turn it into a network file first, with `accelsim import`"
+            )
+            raise InputError(at(document, path, problem))
 
 
 def _with_files(space: Space, folder: Path) -> Space:
@@ -378,11 +399,11 @@ def _with_files(space: Space, folder: Path) -> Space:
             continue
         path = folder / source
         try:
-            files[source] = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as wrong:
+            files[source] = read_text(str(path))
+        except InputError as wrong:
             known = [*data_files("hwconfigs"), *data_files("networks")]
-            reason = wrong.strerror if isinstance(wrong, OSError) else "is not UTF-8 text"
-            raise InputError(f"{path}: cannot be read: {reason}{did_you_mean(Path(source).stem, known)}") from None
+            hint = "" if "did you mean" in str(wrong) else did_you_mean(Path(source).stem, known)
+            raise InputError(f"{wrong}{hint}") from None
     return msgspec.structs.replace(space, files=files)
 
 

@@ -35,6 +35,10 @@ def load_hardware(source: str | PathLike[str], **overrides: Any) -> Hardware:
 
     Raises:
         HardwareError: Unknown name, a file that cannot be read, or a description that cannot exist.
+
+    Examples:
+        >>> load_hardware("16x16_128KB", **{"memories.GLB.size_kb": 64}).memory("GLB").size_kb
+        64.0
     """
     document = read_yaml(_path(fspath(source)), HardwareError)
     if overrides:

@@ -157,6 +157,11 @@ class Layer:
         block: Path of the block the layer belongs to, such as ``"stage2/unit3"``; empty at the top.
         params_other: Learned parameters that are neither weights, bias nor a batch norm's: gamma and beta of a layer
             norm, a position embedding that is added, the slopes of an activation.
+
+    Examples:
+        >>> layer = Layer.conv("conv1", 3, 96, 227, 11, stride=4)
+        >>> layer.P, layer.Q, layer.macs
+        (55, 55, 105415200)
     """
 
     name: str

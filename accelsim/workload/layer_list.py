@@ -25,7 +25,13 @@ Name = Annotated[str, Meta(min_length=1)]
 
 
 class LayerSpec(Struct, kw_only=True, forbid_unknown_fields=True, tag_field="op"):
-    """What every layer may say; ``inputs`` defaults to the layer before it."""
+    """What every layer may say; ``inputs`` defaults to the layer before it.
+
+    Attributes:
+        name: Name of the layer, unlike all others.
+        inputs: Names of the layers that it reads, or ``input``, the image; left out: the layer before it.
+        block: Path such as ``stage1/unit2``, for breakdowns.
+    """
 
     reads: ClassVar[tuple[int, int | None]] = (1, 1)
     """Fewest and most inputs; None: any number."""
@@ -40,7 +46,17 @@ class LayerSpec(Struct, kw_only=True, forbid_unknown_fields=True, tag_field="op"
 
 
 class ConvSpec(LayerSpec, tag=Op.CONV.value):
-    """Convolution."""
+    """Convolution.
+
+    Attributes:
+        out_channels: Output channels, over all groups.
+        kernel: Height and width of the filter, or one number for both.
+        stride: Vertical and horizontal step, or one number for both.
+        padding: Rows and columns of zeros: one number, two, four (top, bottom, left, right), or ``same``.
+        dilation: Vertical and horizontal distance of taps, or one number for both.
+        groups: Into how many groups the channels are divided; as many as channels: depthwise.
+        bias: Whether every output channel has a bias.
+    """
 
     out_channels: Count
     kernel: Pair = 1
@@ -66,7 +82,13 @@ class ConvSpec(LayerSpec, tag=Op.CONV.value):
 
 
 class LinearSpec(LayerSpec, tag=Op.LINEAR.value):
-    """Fully connected layer."""
+    """Fully connected layer.
+
+    Attributes:
+        features: Outputs.
+        bias: Whether every output has a bias.
+        per_pixel: Whether every pixel, or token, is multiplied on its own; else all of the input is flattened.
+    """
 
     features: Count
     bias: bool = False
@@ -78,7 +100,14 @@ class LinearSpec(LayerSpec, tag=Op.LINEAR.value):
 
 
 class MatmulSpec(LayerSpec, tag=Op.MATMUL.value):
-    """Product of two maps: in each group, ``rows`` x ``inner`` by ``inner`` x ``columns``."""
+    """Product of two maps: in each group, ``rows`` x ``inner`` by ``inner`` x ``columns``.
+
+    Attributes:
+        rows: Rows of the first factor.
+        inner: Columns of the first factor and rows of the second.
+        columns: Columns of the second factor.
+        groups: Number of products, such as heads of attention.
+    """
 
     reads = (2, 2)
     rows: Count
@@ -92,7 +121,14 @@ class MatmulSpec(LayerSpec, tag=Op.MATMUL.value):
 
 
 class MaxPoolSpec(LayerSpec, tag=Op.MAX_POOL.value):
-    """Max pooling; ``stride`` defaults to the kernel."""
+    """Max pooling; ``stride`` defaults to the kernel.
+
+    Attributes:
+        kernel: Height and width of the window, or one number for both.
+        stride: Vertical and horizontal step, or one number for both; left out: the kernel.
+        padding: Rows and columns around the input, as of a convolution.
+        ceil_mode: Whether a window that lies in the input in part counts.
+    """
 
     kernel: Pair
     stride: Pair | None = None
@@ -168,7 +204,12 @@ class BatchNormSpec(LayerSpec, tag=Op.BATCH_NORM.value):
 
 
 class ActivationSpec(LayerSpec, tag=Op.ACTIVATION.value):
-    """Element-wise function; ``params`` counts what it learns, such as a position embedding that it adds."""
+    """Element-wise function; ``params`` counts what it learns, such as a position embedding that it adds.
+
+    Attributes:
+        function: Name of the function.
+        params: Number of learned values.
+    """
 
     function: Name = "relu"
     params: Index = 0
@@ -195,7 +236,11 @@ class SoftmaxSpec(LayerSpec, tag=Op.SOFTMAX.value):
 
 
 class ChannelShuffleSpec(LayerSpec, tag=Op.CHANNEL_SHUFFLE.value):
-    """Interleaving of the channels of groups."""
+    """Interleaving of the channels of groups.
+
+    Attributes:
+        groups: Number of groups.
+    """
 
     groups: Count
 
@@ -205,7 +250,12 @@ class ChannelShuffleSpec(LayerSpec, tag=Op.CHANNEL_SHUFFLE.value):
 
 
 class UpsampleSpec(LayerSpec, tag=Op.UPSAMPLE.value):
-    """Enlargement in both directions."""
+    """Enlargement in both directions.
+
+    Attributes:
+        factor: How many times higher and wider.
+        size: Height and width of the output, in the place of a factor.
+    """
 
     factor: Count = 2
     size: Annotated[list[Count], Meta(min_length=2, max_length=2)] | None = None
@@ -217,7 +267,12 @@ class UpsampleSpec(LayerSpec, tag=Op.UPSAMPLE.value):
 
 
 class PadChannelsSpec(LayerSpec, tag=Op.PAD_CHANNELS.value):
-    """Subsampling, and zero channels up to ``channels``."""
+    """Subsampling, and zero channels up to ``channels``.
+
+    Attributes:
+        channels: Channels of the output.
+        stride: Which pixels are kept: one in so many, in both directions.
+    """
 
     channels: Count
     stride: Count = 1
@@ -228,7 +283,12 @@ class PadChannelsSpec(LayerSpec, tag=Op.PAD_CHANNELS.value):
 
 
 class SliceChannelsSpec(LayerSpec, tag=Op.SLICE_CHANNELS.value):
-    """Channels ``start`` to ``stop``, exclusive."""
+    """Channels ``start`` to ``stop``, exclusive.
+
+    Attributes:
+        start: First channel.
+        stop: Channel behind the last.
+    """
 
     start: Index
     stop: Count
@@ -255,7 +315,12 @@ class DropoutSpec(LayerSpec, tag=Op.DROPOUT.value):
 
 
 class LayerNormSpec(LayerSpec, tag=Op.LAYER_NORM.value):
-    """Normalisation with statistics of the image itself; ``params`` counts its gamma and beta."""
+    """Normalisation with statistics of the image itself; ``params`` counts its gamma and beta.
+
+    Attributes:
+        function: Name of the kind, such as ``group_norm``.
+        params: Number of learned values.
+    """
 
     function: Name = "layer_norm"
     params: Index = 0
@@ -266,7 +331,11 @@ class LayerNormSpec(LayerSpec, tag=Op.LAYER_NORM.value):
 
 
 class ReshapeSpec(LayerSpec, tag=Op.RESHAPE.value):
-    """The same words in another shape: a view."""
+    """The same words in another shape: a view.
+
+    Attributes:
+        shape: Channels, height and width of the output.
+    """
 
     shape: Annotated[list[Count], Meta(min_length=3, max_length=3)]
 
@@ -302,7 +371,12 @@ class InterleaveSpec(ReshapeSpec, tag=Op.INTERLEAVE.value):
 
 
 class MoveSpec(ReshapeSpec, tag=Op.MOVE.value):
-    """Any other operation that reads its inputs once and writes its output; ``function`` says which."""
+    """Any other operation that reads its inputs once and writes its output; ``function`` says which.
+
+    Attributes:
+        function: Name of the operation.
+        params: Number of learned values.
+    """
 
     reads = (1, None)
     function: Name
@@ -343,7 +417,15 @@ AnyLayerSpec = (
 
 
 class LayerList(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A network's YAML file that lists its layers."""
+    """A network's YAML file that lists its layers.
+
+    Attributes:
+        name: Name of the network.
+        input: Channels, height and width of one image.
+        layers: The layers, each behind those that it reads.
+        aliases: Other names of the network.
+        facts: Published figures, cited and never computed.
+    """
 
     name: Name
     input: tuple[Count, Count, Count]

@@ -44,7 +44,12 @@ class NetworkFacts:
 
 
 def network_names() -> list[str]:
-    """Return the names of the networks that come with accelsim, sorted."""
+    """Return the names of the networks that come with accelsim, sorted.
+
+    Examples:
+        >>> network_names()[:2]
+        ['alexnet', 'bn_inception']
+    """
     return data_names("networks")
 
 
@@ -82,6 +87,13 @@ def load_network(source: str | PathLike[str], **parameters: Any) -> Network:
 
     Raises:
         WorkloadError: Unknown name, a file that cannot be read, or a network that cannot exist.
+
+    Examples:
+        >>> net = load_network("squeezenext", depth=23, width=1.5)
+        >>> net.totals["macs"]
+        472270784
+        >>> load_network("squeezenet_v1.1")["fire2/squeeze1x1"].dims.C
+        64
     """
     text = fspath(source)
     if is_model(text):
@@ -101,7 +113,12 @@ def load_network(source: str | PathLike[str], **parameters: Any) -> Network:
 
 def is_model(source: str) -> bool:
     """Tell whether a source is a model to import: an ONNX file, or ``package.module:factory``."""
-    return source.endswith(".onnx") or _FACTORY.fullmatch(source) is not None
+    return source.endswith(".onnx") or is_factory(source)
+
+
+def is_factory(source: str) -> bool:
+    """Tell whether a source is ``package.module:factory``, whose code would be run."""
+    return not source.endswith(".onnx") and _FACTORY.fullmatch(source) is not None
 
 
 def load_model(

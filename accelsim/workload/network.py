@@ -29,7 +29,16 @@ INPUT = "input"
 
 @dataclass(frozen=True, kw_only=True)
 class Fact:
-    """A published figure of a network, with its source; ``None`` where the source says nothing."""
+    """Published figures of a network, with their source; ``None`` where the source says nothing.
+
+    Attributes:
+        source: Where the figures are from.
+        params_m: Parameters, in millions.
+        macs_m: Multiply-accumulates of one image, in millions.
+        top1_percent: Top-1 accuracy on the source's data set.
+        top5_percent: Top-5 accuracy on the same.
+        note: What a reader of the figures has to know.
+    """
 
     source: str
     params_m: float | None = None
@@ -180,6 +189,13 @@ class NetworkBuilder:
         input_shape: (channels, height, width) of one image.
         family: Name of the family that builds it.
         parameters: What the family was given.
+
+    Examples:
+        >>> b = NetworkBuilder("tiny", (3, 32, 32))
+        >>> x = b.conv(b.input, 16, 3, padding=1, name="conv1")
+        >>> x = b.linear(b.global_avg_pool(x), 10, name="fc")
+        >>> [(layer.name, layer.macs) for layer in b.build().array_layers]
+        [('conv1', 442368), ('fc', 160)]
     """
 
     def __init__(

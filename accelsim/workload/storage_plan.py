@@ -146,6 +146,13 @@ def stored_words(network: Network, plan: StoragePlan, word_bits: int) -> Mapping
 
     Raises:
         WorkloadError: Fields of the plan do not go together.
+
+    Examples:
+        >>> from accelsim import load_network
+        >>> plan = StoragePlan(default=LayerStorage(weight_bits=8, input_bits=8))
+        >>> words = stored_words(load_network("alexnet"), plan, word_bits=16)["conv1"]
+        >>> words.weights_per_word, words.inputs_per_word, words.outputs_per_word
+        (0.5, 0.5, 1.0)
     """
     return {layer.name: _stored(layer, plan, word_bits) for layer in network.array_layers}
 

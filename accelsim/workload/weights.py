@@ -139,10 +139,12 @@ def _external(file: OnnxFile, tensor: Any) -> Iterator[np.ndarray]:
     """Yield what lies outside the model's file: only a plain file in the model's own folder is opened."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
     location = entries.get("location", "")
+    if not location or "\0" in location or os.path.isabs(location):
+        return
     folder = os.path.dirname(os.path.abspath(file.path))
     path = os.path.join(folder, location)
     inside = os.path.realpath(path).startswith(os.path.realpath(folder) + os.sep)
-    if not location or os.path.isabs(location) or not inside or not os.path.isfile(path):
+    if not inside or not os.path.isfile(path):
         return
     try:
         start = int(entries.get("offset", "0"))
