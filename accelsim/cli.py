@@ -9,7 +9,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -305,7 +305,7 @@ def verify_command(network: str, hardware: str, seed: int, format_: str, **optio
         click.echo(to_csv(rows), nl=False)
     else:
         _print_columns(columns(found))
-        click.echo("\n" + "\n".join(found.lines()))
+        _print_lines(found.lines())
     if not found.agrees:
         raise AccelsimError(f"{network} on {hardware}: the engines do not agree")
 
@@ -399,7 +399,7 @@ def roofline_command(network: str, hardware: str, plot: str | None, format_: str
         click.echo(to_csv(selection.records(rows)), nl=False)
     else:
         _print_columns(selection.text_columns(rows, roofline_table.COLUMNS, roofline_table.text_columns(rows)))
-        click.echo("\n" + "\n".join(roofline_table.lines(result)))
+        _print_lines(roofline_table.lines(result))
     if plot is not None:
         from accelsim.report.roofline import plot_roofline  # noqa: PLC0415
 
@@ -570,14 +570,21 @@ def _print_result(result: Result, format_: str, selection: Selection) -> None:
         sys.stdout.buffer.write(to_parquet_bytes(result))
     else:
         _print_columns(selection.text_columns(result.records, COLUMNS, layer_columns(result)))
-        click.echo()
-        click.echo("\n".join(summary_lines(result)))
+        _print_lines(summary_lines(result))
 
 
 def _print_columns(columns: Any) -> None:
     from accelsim.report.tables import print_table  # noqa: PLC0415
 
     print_table(columns, console=_console())
+
+
+def _print_lines(lines: Sequence[str]) -> None:
+    """Print the lines below a table, within a terminal's width; in a pipe each stays one line."""
+    from accelsim.report.tables import fitted  # noqa: PLC0415
+
+    console = _console()
+    click.echo("\n" + "\n".join(fitted(lines, console.width if console.is_terminal else None)))
 
 
 def _print_page(page: Any, format_: str) -> None:
@@ -591,7 +598,7 @@ def _print_page(page: Any, format_: str) -> None:
     else:
         _print_columns(page.columns)
         if page.lines:
-            click.echo("\n" + "\n".join(page.lines))
+            _print_lines(page.lines)
 
 
 def _console() -> Console:

@@ -13,7 +13,7 @@ from accelsim import simulate
 from accelsim.cli import app
 from accelsim.errors import InputError
 from accelsim.report.selection import Selection, definitions
-from accelsim.report.tables import COMPARISON_COLUMNS, layer_columns, print_table
+from accelsim.report.tables import COMPARISON_COLUMNS, fitted, layer_columns, print_table, summary_lines
 from accelsim.result import COLUMNS, Result
 
 
@@ -129,3 +129,15 @@ def test_do_several_accelerators_follow_one_option() -> None:
     assert [line.split()[1] for line in short[1:]] == ["8x8_32KB", "16x16_128KB"]
     first = printed("compare", "--hw", "8x8_32KB", "alexnet", "squeezenet", "--columns", "network")
     assert [line.strip() for line in first[1:]] == ["alexnet", "squeezenet_v1.0"]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_do_the_lines_below_a_table_fit_a_terminal(result: Result, width: int) -> None:
+    """No word is lost or cut, and what goes on stands further right; in a pipe lines stay as they are."""
+    lines = summary_lines(result)
+    shown = fitted(lines, width)
+    assert max(map(len, shown)) <= width
+    assert " ".join(shown).split() == " ".join(lines).split()
+    begun = {line.split()[0] for line in lines if line}
+    assert all(line.startswith("    ") for line in shown if line and line.split()[0] not in begun)
+    assert fitted(lines, None) == lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -84,6 +85,21 @@ def print_table(columns: Sequence[TextColumn], *, console: Console) -> None:
     hidden = [column.title for column in columns if column not in shown]
     if hidden:
         console.print(f"not shown at {console.width} characters: {', '.join(hidden)}", style="dim", highlight=False)
+
+
+def fitted(lines: Sequence[str], width: int | None) -> list[str]:
+    """Return lines within a width, what goes on in a next one further right; None leaves them as they are."""
+    if width is None:
+        return list(lines)
+    found = []
+    for line in lines:
+        indent = " " * (len(line) - len(line.lstrip()))
+        wrapped = textwrap.wrap(
+            line.lstrip(), width, initial_indent=indent, subsequent_indent=indent + "    ", drop_whitespace=True,
+            break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
+        found += [line] if len(line) <= width else wrapped
+    return found
 
 
 def _cells(column: TextColumn) -> list[Text]:
@@ -195,7 +211,7 @@ def _shares(result: Result) -> list[str]:
         for name, group in sorted(groups.items(), key=lambda item: -item[1]["cycles"]):
             share = {metric: percent(group[metric] / totals[metric]) for metric in ("macs", "cycles", "energy")}
             lines.append(
-                f"{what + ' ' + name:<18} {group['layers']:>4} layers  {share['macs']:>6} of MACs  "
+                f"{what + ' ' + name:<16} {group['layers']:>4} layers  {share['macs']:>6} of MACs  "
                 f"{share['cycles']:>6} of time  {share['energy']:>6} of energy"
             )
     return lines

@@ -216,7 +216,7 @@ function drawTotals() {
       hovertemplate: `<b>%{x}</b> on ${machine}<br>%{customdata[0]} ${unit}<extra></extra>`,
     };
   });
-  draw("totals-chart", traces, { barmode: "group", yaxis: { title: { text: `${state.totalMetric.replaceAll("_", " ")}${unit ? ` (${factor === 100 ? "%" : unit})` : factor === 100 ? " (%)" : ""}` }, rangemode: "tozero" } },
+  draw("totals-chart", traces, { barmode: "group", yaxis: { title: { text: `${state.totalMetric.replaceAll("_", " ").replace(/ (ms|percent)$/, "")}${unit ? ` (${factor === 100 ? "%" : unit})` : factor === 100 ? " (%)" : ""}` }, rangemode: "tozero" } },
     (point) => choose(point.x, point.data.name));
 }
 
@@ -235,7 +235,7 @@ function drawAccuracy() {
     const front = chosen.filter((row) => row.pareto.split(" ").includes(mark)).sort((a, b) => a[state.cost] - b[state.cost]);
     const colour = PALETTE[index % PALETTE.length];
     return [
-      { type: "scatter", mode: narrow() ? "markers" : "markers+text", name: machine, x: chosen.map((row) => row[state.cost]), y: chosen.map((row) => row.top1_percent),
+      { type: "scatter", mode: narrow() || machine !== state.hardware ? "markers" : "markers+text", name: machine, x: chosen.map((row) => row[state.cost]), y: chosen.map((row) => row.top1_percent),
         text: chosen.map((row) => row.network), textposition: labelPlaces(chosen.map((row) => row[state.cost])), textfont: { size: 10 }, cliponaxis: false,
         marker: { color: colour, opacity: 0.65, size: chosen.map((row) => 8 + 42 * Math.sqrt(row.params / largest)), line: { color: colourOf("--paper"), width: 1 } },
         customdata: chosen.map((row) => [pairName(row), cellText(state.cost, row[state.cost]), row.top1_percent, engineering(row.params), row.pareto || "none"]),
