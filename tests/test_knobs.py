@@ -169,7 +169,7 @@ def load(text: str, tmp_path: Path, **overrides: Any) -> Hardware:
 
 def document_example(mark: str) -> str:
     """Return the YAML block of the document that has a mark."""
-    blocks = re.findall(r"```yaml\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    blocks = re.findall(r"```yaml[^\n]*\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     return next(block for block in blocks if mark in block)
 
 
