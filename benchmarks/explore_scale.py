@@ -164,18 +164,22 @@ def dask() -> None:
     """Print the throughput of 1 and 2 single-threaded Dask workers in turns, and what a chunk costs."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        space = GRID | {"axes": GRID["axes"] | {"buffer": {"hardware": "memories.GLB.size_kb", "values": [96]}}}
-        ratios = []
+        buffers = {"hardware": "memories.GLB.size_kb", "values": [48, 96, 192, 384]}
+        space = GRID | {"axes": GRID["axes"] | {"buffer": buffers}}
+        ratios, limits = [], []
         for _ in range(ROUNDS):
-            rates = []
+            rates, each = [], []
             for workers in (1, 2):
                 with DaskProcesses(folder, workers) as cluster:
                     list(explore(cheap_space(folder, 16 * workers), cluster=cluster.address))  # starts numba
                     count, wall, _, inside = timed(space, folder, cluster=cluster.address)
                 rates.append(count / wall)
+                each.append(inside / count)
                 print(f"{workers} workers: {count} points in {wall:.1f} s, evaluation {inside:.1f} s", flush=True)
             ratios.append(rates[1] / rates[0])
+            limits.append(2 * each[0] / each[1])
         print(f"throughput with 2 workers over 1: {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
+        print(f"at best, by the processor time of a point: {', '.join(f'{limit:.2f}' for limit in limits)}")
         with DaskProcesses(folder, 1) as cluster:
             for points_per_chunk in (runner.MAX_CHUNK, 1):
                 runner.MAX_CHUNK = points_per_chunk
