@@ -240,8 +240,7 @@ def map_command(
     if top is not None or front:
         _map_several(network, layer, hardware, plot, format_, top, front, tolerance, options)
         return
-    if tolerance is not None:
-        raise InputError(f"--tolerance is a front's, got {tolerance:g} without --front")
+    _refuse_tolerance(tolerance)
     found = map_layer(network, layer, hardware, **options)
     if plot is not None:
         plot_map(found, plot)
@@ -251,6 +250,11 @@ def map_command(
         click.echo(json.dumps(found.data(), indent=1, allow_nan=False))
     else:
         click.echo("\n".join(found.lines()))
+
+
+def _refuse_tolerance(tolerance: float | None) -> None:
+    if tolerance is not None:
+        raise InputError(f"--tolerance is a front's, got {tolerance:g} without --front")
 
 
 def _map_several(
@@ -277,8 +281,7 @@ def _map_several(
             raise InputError(f"a front is of cycles and energy; leave --objective {objective} out, or take --top")
         found = map_front(network, layer, hardware, tolerance=0.01 if tolerance is None else tolerance, **options)
     else:
-        if tolerance is not None:
-            raise InputError(f"--tolerance is a front's, got {tolerance:g} without --front")
+        _refuse_tolerance(tolerance)
         found = map_top(network, layer, hardware, top=top or 0, **options)
     if plot is not None:
         plot_maps(found, plot)
@@ -667,14 +670,11 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         status = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("accelsim: interrupted", err=True)
-        status = 1
     except AccelsimError as error:
         click.echo(f"accelsim: error: {error}", err=True)
         status = 1
-    except Exception:
-        if not interrupts.pressed:
+    except (KeyboardInterrupt, Exception) as error:
+        if not isinstance(error, (KeyboardInterrupt, click.Abort)) and not interrupts.pressed:
             raise
         click.echo("accelsim: interrupted", err=True)
         status = 1

@@ -182,7 +182,6 @@ class Space(NamedTuple):
             place and no axes).
         remembered_terms: float64[variants, 8, largest dim + 1, terms].
         remembered_pieces: int64[variants, 8, largest dim + 1, 6].
-        every: bool[8], all dims.
         mirrored: int64[1], whether both image axes are alike, so that their sizes can change places.
     """
 
@@ -205,7 +204,6 @@ class Space(NamedTuple):
     remembered: np.ndarray
     remembered_terms: np.ndarray
     remembered_pieces: np.ndarray
-    every: np.ndarray
     mirrored: np.ndarray
 
 
@@ -248,7 +246,6 @@ class State(NamedTuple):
         firsts: float64[stages, 9], instances so far that each begin the same partial sums.
         reduced: int64[stages, 9, 4], instances so far along every axis that are added up.
         remaining: float64[stages, 9], iterations of the undecided dims if nothing is unrolled.
-        visited: int64[stages], how often every dim of a stage was decided.
         found: int64[5], mappings that beat what was best, bounds computed, mappings evaluated, why it
             is not complete (0: it is), and how many bounds may be computed.
         kept: int64[2], how many mappings are kept, and the number of the skeleton that is searched.
@@ -294,7 +291,6 @@ class State(NamedTuple):
     firsts: np.ndarray
     reduced: np.ndarray
     remaining: np.ndarray
-    visited: np.ndarray
     found: np.ndarray
     kept: np.ndarray
     kept_costs: np.ndarray

@@ -20,6 +20,9 @@ USES = np.array(
 FREE_OF = np.array([W, -1, I, O, W, W, O, O], dtype=np.int64)
 """The operand that a dim does not change, or -1."""
 
+EVERY = np.ones(8, dtype=np.bool_)
+"""All dims."""
+
 REDUCING = (1 << C) | (1 << R) | (1 << S)
 """Bit mask of the dims over which partial sums are added."""
 
@@ -468,7 +471,7 @@ def combine(inner, dims, factors, pixels, picked, iterations, skeleton, machine,
                 for operand in range(3):
                     if USES[operand, dim]:
                         loops[step, operand] = True
-    energy = spent(dims, factors, pixels, picked, skeleton, machine, value, loops, limits)
+    energy = spent(dims, factors, pixels, picked, skeleton, machine, loops, limits)
     if worse(energy, iterations, best, objective):
         return energy, np.inf
     reads[:] = 0.0
@@ -528,7 +531,7 @@ def words_of(transfer, quantity, limit, factors, pixels, picked):
 
 
 @nb.njit(cache=True)
-def spent(dims, factors, pixels, picked, skeleton, machine, value, loops, limits):
+def spent(dims, factors, pixels, picked, skeleton, machine, loops, limits):
     """Return the energy of a mapping, and write how many zones count for every transfer; as for ``combine``."""
     steps = len(skeleton.kind)
     macs = 1.0
@@ -999,12 +1002,11 @@ def wasteful(dim, size, counts, own, low, iterations, layout, skeleton, machine)
 
 
 @nb.njit(cache=True)
-def options_of(dim, stage, least, iterations, lay, skeleton, machine, layout, start, options, count_only):
+def options_of(dim, least, iterations, lay, skeleton, machine, layout, start, options, count_only):
     """Write the options of a dim in a stage, from row ``start`` on, and return how many there are.
 
     Args:
         dim: The dim.
-        stage: The stage.
         least: int64[8], what the stages inside cover of every dim.
         iterations: int64[8], iterations that they leave, at least.
         lay: The layer.
@@ -1393,7 +1395,7 @@ def fill_options(stage, lay, skeleton, machine, space, state):
             continue
         state.known[variant, dim, 0], state.known[variant, dim, 1] = low, left
         space.number[variant, dim] = options_of(
-            dim, stage, state.cover[stage + 1], state.iterations[stage + 1], lay, skeleton, machine, layout,
+            dim, state.cover[stage + 1], state.iterations[stage + 1], lay, skeleton, machine, layout,
             space.start[variant, dim], space.options, False,
         )  # fmt: skip
         fill_rows(variant, dim, lay, skeleton, machine, space)
@@ -1613,12 +1615,23 @@ def busiest_port(values, active, limited, prices, base, extra):
 
 
 @nb.njit(cache=True)
-def waiting_cycles(values, active, prices):
-    """Return the cycles in which the array waits."""
-    waiting = 0.0
+def least_cycles(running, latency, values, active, waiting_prices, limited, port_prices, base, extra):
+    """Return the least cycles of a mapping: of the array, with what it waits for, or of the busiest port.
+
+    Args:
+        running: Cycles of the array before the terms' waiting is added.
+        latency: Cycles that both have.
+        values: float64[terms].
+        active: The terms that cost something.
+        waiting_prices: float64[terms], cycles in which the array waits.
+        limited: As of ``busiest_port``, like what follows.
+        port_prices: float64[ports, terms].
+        base: float64[ports].
+        extra: float64[ports].
+    """
     for k in range(len(active)):
-        waiting += prices[active[k]] * values[active[k]]
-    return waiting
+        running += waiting_prices[active[k]] * values[active[k]]
+    return latency + max(running, busiest_port(values, active, limited, port_prices, base, extra))
 
 
 @nb.njit(cache=True)
@@ -1819,7 +1832,7 @@ def multiples(operand, sizes, decided, passes, dims):
 
 @nb.njit(cache=True)
 def charge_stays(innermost, inside, stays, outer_stays, first, last, least, decided, covered, dims, freed, pending,
-                 freed_ports, pending_ports, stopped, limited, every, extra):  # fmt: skip
+                 freed_ports, pending_ports, stopped, limited, extra):  # fmt: skip
     """Return what it costs that tiles which stay while a zone's last loops run are brought again for those outside.
 
     The transfers into a stage take the tile of one operand to stay while the innermost loops just outside run, that is,
@@ -1843,11 +1856,8 @@ def charge_stays(innermost, inside, stays, outer_stays, first, last, least, deci
         pending_ports: float64[3, ports].
         stopped: bool[3], whether a loop changes a tile here, modified in place.
         limited: The ports looked at.
-        every: bool[8], all true.
-        extra: float64[ports], port cycles, modified in place.
+        extra: float64[ports], port cycles, added to in place.
     """
-    for port in limited:
-        extra[port] = 0.0
     energy = 0.0
     for operand in range(3):
         here = inside[2, operand] >= 0 and inside[4, operand] == 1
@@ -1860,7 +1870,7 @@ def charge_stays(innermost, inside, stays, outer_stays, first, last, least, deci
             pieces = multiples(operand, last, decided, least, dims)
             pieces_pending = pieces
             if stays != operand and pending[operand] > 0.0:
-                pieces_pending = multiples(operand, least, every, least, dims)
+                pieces_pending = multiples(operand, least, EVERY, least, dims)
         elif moves(operand, first, last, decided):
             pieces = multiples(operand, first, decided, least, dims)
             pieces_pending = pieces
@@ -1905,7 +1915,7 @@ def charge_passing(after, row, dim, budget, layout, ident, axis_size, axis_share
         apart: float64[9, 3], how many more can.
         limited: The ports looked at.
         taps: Taps of a filter.
-        extra: float64[ports], port cycles, modified in place.
+        extra: float64[ports], port cycles, added to in place.
     """
     energy = 0.0
     for operand in range(3):
@@ -1985,7 +1995,6 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
     limited, latency, taps = costs.limited, costs.latency[0], lay.dims[R] * lay.dims[S]
     base, port_prices, waiting_prices = state.base[stage], costs.ports[stage], costs.compute[stage]
     fill_base(stage, costs, space, state)
-    sure = latency + state.compute[stage + 1]
     instances, first_price = costs.instances[stage], costs.first[0]
     width, window = machine.width, lay.window
     more, most, operand_words = machine.room[memory], machine.words[memory], machine.operand_words[memory]
@@ -2001,8 +2010,6 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
             state.passing[stage, operand] = 1.0
             if axes > 0 and layout[2, operand] < 0 and state.open[stage + 1, operand] > 0.0:
                 charges_passing = True
-        for port in limited:
-            extra[port] = 0.0
     inner_energy = state.energy[stage + 1] + space.outer_energy[variant] + costs.energy_constant[0]
     best = state.best
     nodes = 0
@@ -2089,7 +2096,8 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
         cycles = 0.0
         if not alone and objective != 1:
             iterations = terms[after, T_ITER] * max(floor[after, i, j, T_ITER], remaining[after] / budget)
-            cycles = sure + adders + iterations / instances
+            running = state.compute[stage + 1] + adders + iterations / instances
+            cycles = latency + running
             if objective == 0 and cycles > best[1] * (1 + 1e-9):
                 continue
         energy = 0.0 if alone else inner_energy
@@ -2097,16 +2105,15 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
             energy -= unread
         elif not alone:
             charged = 0.0
+            for port in limited:
+                extra[port] = 0.0
             if charges_stays:
                 charged += charge_stays(
                     stage == 0, inside, stays, space.stays[variant], sizes[0], sizes[places - 1], least, decided,
                     state.covered[stage], lay.dims, state.freed[stage + 1], state.pending[stage + 1],
                     state.freed_ports[stage + 1], state.pending_ports[stage + 1], state.stopped[stage], limited,
-                    space.every, extra,
+                    extra,
                 )  # fmt: skip
-            elif charges_passing:
-                for port in limited:
-                    extra[port] = 0.0
             if charges_passing:
                 charged += charge_passing(
                     after, row, dim, budget, layout, skeleton.ident, machine.axis_size, machine.axis_shares,
@@ -2123,10 +2130,7 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
         if not alone and objective != 1:
             if objective == 2 and energy * cycles > best[0] * best[1] * (1 + 1e-9):
                 continue
-            cycles = max(
-                sure + adders + iterations / instances + waiting_cycles(values, active, waiting_prices),
-                latency + busiest_port(values, active, limited, port_prices, base, extra),
-            )
+            cycles = least_cycles(running, latency, values, active, waiting_prices, limited, port_prices, base, extra)
             if objective == 0 and cycles > best[1] * (1 + 1e-9):
                 continue
         if alone:
@@ -2147,9 +2151,9 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
         else:
             if objective == 1 and energy >= best[0] * (1 - 1e-9):
                 iterations = terms[after, T_ITER] * max(floor[after, i, j, T_ITER], remaining[after] / budget)
-                cycles = max(
-                    sure + adders + iterations / instances + waiting_cycles(values, active, waiting_prices),
-                    latency + busiest_port(values, active, limited, port_prices, base, extra),
+                running = state.compute[stage + 1] + adders + iterations / instances
+                cycles = least_cycles(
+                    running, latency, values, active, waiting_prices, limited, port_prices, base, extra
                 )
             if worse(energy, cycles, best, objective):
                 continue
@@ -2185,7 +2189,6 @@ def close_stage(stage, values, lay, costs, space, state):
         row = state.row[stage, dim]
         state.cover[stage, dim] = options.covers[row]
         state.iterations[stage, dim] = options.terms[row, T_ITER]
-    state.visited[stage] += 1
     energy, compute = state.energy[stage + 1], state.compute[stage + 1]
     for term in range(T_ITER):
         energy += costs.energy[stage, term] * values[term]
@@ -2830,15 +2833,15 @@ def legal(inner, lay, skeleton, machine):
 
 @nb.njit(cache=True)
 def count_rows(lay, skeleton, machine, layouts, options, numbers):
-    """Write how many options every dim has in every stage at most; ``options`` may be empty."""
+    """Write how many options every dim has in every stage's variants at most; ``options`` may be empty."""
     ones = np.ones(8, dtype=np.int64)
     iterations = lay.dims
-    for stage in range(len(layouts)):
+    for variant in range(len(layouts)):
         for dim in range(8):
-            numbers[stage, dim] = 0
+            numbers[variant, dim] = 0
             if lay.dims[dim] > 1:
-                numbers[stage, dim] = options_of(
-                    dim, stage, ones, iterations, lay, skeleton, machine, layouts[stage], 0, options, True
+                numbers[variant, dim] = options_of(
+                    dim, ones, iterations, lay, skeleton, machine, layouts[variant], 0, options, True
                 )
 
 
@@ -2873,9 +2876,12 @@ def root_bound(stage, variant, lay, skeleton, machine, costs, space, state):
     energy -= costs.first[0] * min(reduced, instances)
     iterations = space.floor[variant, 0, i, j, T_ITER]
     fill_base(stage, costs, space, state)
-    busy = busiest_port(values, active, costs.limited, costs.ports[stage], state.base[stage], state.extra[stage])
-    waiting = state.compute[stage + 1] + waiting_cycles(values, active, costs.compute[stage])
-    return energy, costs.latency[0] + max(busy, waiting + iterations / costs.instances[stage])
+    running = state.compute[stage + 1] + iterations / costs.instances[stage]
+    cycles = least_cycles(
+        running, costs.latency[0], values, active, costs.compute[stage], costs.limited, costs.ports[stage],
+        state.base[stage], state.extra[stage],
+    )  # fmt: skip
+    return energy, cycles
 
 
 @nb.njit(cache=True)

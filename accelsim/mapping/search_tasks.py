@@ -50,21 +50,19 @@ class LastStage:
         self.kernels, self.lay, self.mach, self.memory = kernels, lay, mach, memory
         self.known: dict[bytes, _Given] = {}
 
-    def __call__(self, layout: np.ndarray, skeleton: Skeleton, stage: int) -> _Given:
+    def __call__(self, layout: np.ndarray, skeleton: Skeleton) -> _Given:
         """Return the options of a skeleton's last stage."""
         signature = layout[[0, 1, 2, 3, 6]].copy()
         signature[2] = signature[2] >= 0
         key = signature.tobytes()
         if key not in self.known:
-            parts = [self._dim(dim, key, layout, skeleton, stage) for dim in range(8)]
+            parts = [self._dim(dim, key, layout, skeleton) for dim in range(8)]
             joined = [np.concatenate([part[k] for part in parts]) for k in range(4)]
             number = np.array([len(part[2]) for part in parts], dtype=np.int64)
             self.known[key] = _Given(joined[0], joined[1], joined[2], joined[3], number)
         return self.known[key]
 
-    def _dim(
-        self, dim: int, signature: bytes, layout: np.ndarray, skeleton: Skeleton, stage: int
-    ) -> tuple[np.ndarray, ...]:
+    def _dim(self, dim: int, signature: bytes, layout: np.ndarray, skeleton: Skeleton) -> tuple[np.ndarray, ...]:
         kernels, lay = self.kernels, self.lay
         size = int(lay.dims[dim])
         if size == 1:
@@ -73,7 +71,7 @@ class LastStage:
         key = (signature, dim, size, window)
         if key not in self.memory:
             ones = np.ones(8, dtype=np.int64)
-            arguments = (dim, stage, ones, lay.dims, lay, skeleton, self.mach, layout, 0)
+            arguments = (dim, ones, lay.dims, lay, skeleton, self.mach, layout, 0)
             rows = kernels.options_of(*arguments, _options(0, 1), True)
             table = _options(rows, 1)
             kernels.options_of(*arguments, table, False)
@@ -121,7 +119,7 @@ class Task:
         terms, largest = kernels.TERMS, int(lay.dims.max())
         self.costs = _costs(mach, stages, terms)
         kernels.fill_costs(lay, skeleton, mach, self.costs)
-        given = [self.given(layout, skeleton, stages - 1) for layout in self.layouts[last:]]
+        given = [self.given(layout, skeleton) for layout in self.layouts[last:]]
         numbers = np.zeros((every, 8), dtype=np.int64)
         if last:
             kernels.count_rows(lay, skeleton, mach, self.layouts[:last], _options(0, terms), numbers)
@@ -158,7 +156,6 @@ class Task:
             remembered=np.zeros((every, 8, largest + 1), dtype=np.bool_),
             remembered_terms=np.empty((every, 8, largest + 1, terms)),
             remembered_pieces=np.empty((every, 8, largest + 1, 6), dtype=np.int64),
-            every=np.ones(8, dtype=np.bool_),
             mirrored=np.array([_mirrored(lay, mach, skeleton, self.choices)], dtype=np.int64),
         )
         self.state.known[:] = 0
@@ -244,7 +241,6 @@ class Task:
         state.known[:] = 0
         state.found[:] = 0
         state.found[4] = np.iinfo(np.int64).max
-        state.visited[:] = 0
         self.work.memory_chains[:] = 0
         self.work.memory_pairs[:] = 0
         self.work.rows[:] = -1
@@ -418,7 +414,6 @@ def _state(kernels: ModuleType, mach: MachineArrays, stages: int, variants: int,
         firsts=np.ones((stages, 9)),
         reduced=np.ones((stages, 9, 4), dtype=np.int64),
         remaining=np.ones((stages, 9)),
-        visited=np.zeros(stages, dtype=np.int64),
         found=np.zeros(5, dtype=np.int64),
         **kept_table(0, len(mach.axis_size), 0),
     )

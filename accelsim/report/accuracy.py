@@ -11,7 +11,6 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from accelsim.errors import InputError
-from accelsim.report.files import write_whole
 from accelsim.report.labels import place_names
 from accelsim.report.pareto import COSTS, on_front
 from accelsim.report.plots import (
@@ -23,9 +22,9 @@ from accelsim.report.plots import (
     SKY,
     STYLE,
     VERMILLION,
-    figure_bytes,
     figure_style,
     targets,
+    write_figure,
 )
 from accelsim.report.text import Scale, energy_scale
 
@@ -75,8 +74,7 @@ def plot_comparison(rows: Sequence[Mapping[str, Any]], path: str | PathLike[str]
                 divisor = _scale(chosen, cost).divisor
                 names = [(row[COSTS[cost]] / divisor, row["top1_percent"], row["network"]) for row in chosen]
                 place_names(axes, names, areas=[per_million * row["params"] / 1e6 for row in chosen], pale=True)
-    for target in wanted:
-        write_whole(target, figure_bytes(figure, target.suffix[1:].lower()))
+    write_figure(figure, wanted)
     return figure
 
 

@@ -11,9 +11,8 @@ from accelsim.engine.general import NestResult
 from accelsim.errors import InputError, did_you_mean
 from accelsim.mapping.handwritten import to_yaml
 from accelsim.mapping.mapping import NestMapping
-from accelsim.report.files import write_whole
 from accelsim.report.occupancy import Fill, buffer_fills, nest_fills
-from accelsim.report.plots import figure_bytes, figure_style, targets
+from accelsim.report.plots import figure_style, targets, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -152,8 +151,7 @@ def plot_map(found: LayerMap, path: str | PathLike[str]) -> None:
     wanted = targets(path)
     with figure_style():
         figure = _figure(found)
-    for target in wanted:
-        write_whole(target, figure_bytes(figure, target.suffix[1:].lower()))
+    write_figure(figure, wanted)
 
 
 def _figure(found: LayerMap) -> Figure:

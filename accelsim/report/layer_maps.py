@@ -13,9 +13,8 @@ from accelsim.mapping.arrays import Count
 from accelsim.mapping.machine import machine_of
 from accelsim.mapping.mapping import NestMapping
 from accelsim.mapping.nest import Nest, Place, Unrolling, to_data
-from accelsim.report.files import write_whole
 from accelsim.report.layer_map import find_layer
-from accelsim.report.plots import BLUE, GREY, ORANGE, figure_bytes, figure_style, targets
+from accelsim.report.plots import BLUE, GREY, ORANGE, figure_style, targets, write_figure
 from accelsim.report.text import energy_scale
 from accelsim.units import percent
 
@@ -209,8 +208,7 @@ def plot_maps(found: LayerMaps, path: str | PathLike[str]) -> None:
     wanted = targets(path)
     with figure_style():
         figure = _figure(found)
-    for target in wanted:
-        write_whole(target, figure_bytes(figure, target.suffix[1:].lower()))
+    write_figure(figure, wanted)
 
 
 def _figure(found: LayerMaps) -> Figure:

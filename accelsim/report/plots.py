@@ -193,8 +193,7 @@ def plot_result(result: Result, metric: str = "time", path: str | PathLike[str] 
     scale = _scale(result, metric, max(sum(bar.segments.values()) for bar in bars))
     with figure_style():
         figure = _draw(result, metric, bars, scale)
-    for target in wanted:
-        write_whole(target, figure_bytes(figure, target.suffix[1:].lower()))
+    write_figure(figure, wanted)
     return figure
 
 
@@ -227,6 +226,16 @@ def figure_bytes(figure: Figure, kind: str) -> bytes:
     with figure_style():
         figure.savefig(stream, format=kind, metadata=metadata)
     return stream.getvalue()
+
+
+def write_figure(figure: Figure, files: Sequence[Path]) -> None:
+    """Write a figure into files, each as its suffix says; see ``targets``.
+
+    Raises:
+        InputError: A file cannot be written.
+    """
+    for target in files:
+        write_whole(target, figure_bytes(figure, target.suffix[1:].lower()))
 
 
 def targets(path: str | PathLike[str] | None) -> list[Path]:

@@ -7,7 +7,6 @@ from math import atan, degrees, isfinite, sqrt
 from os import PathLike
 from typing import TYPE_CHECKING
 
-from accelsim.report.files import write_whole
 from accelsim.report.intensity import LayerPoint, Roofs, layer_points, roofs
 from accelsim.report.labels import place_names
 from accelsim.report.plots import (
@@ -18,9 +17,9 @@ from accelsim.report.plots import (
     ORANGE,
     PURPLE,
     VERMILLION,
-    figure_bytes,
     figure_style,
     targets,
+    write_figure,
 )
 from accelsim.report.text import whole_percent
 
@@ -87,8 +86,7 @@ def plot_roofline(result: Result, path: str | PathLike[str]) -> None:
     """
     wanted = targets(path)
     figure = roofline_figure(result)
-    for target in wanted:
-        write_whole(target, figure_bytes(figure, target.suffix[1:].lower()))
+    write_figure(figure, wanted)
 
 
 def _draw_level(axes: Axes, points: Sequence[LayerPoint], most: Roofs, level: str, key: str) -> None:

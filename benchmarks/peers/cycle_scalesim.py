@@ -13,7 +13,6 @@ does after the last. Times are CPU seconds, ours of the second run, when all ker
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import time
 from collections.abc import Iterator
@@ -26,7 +25,7 @@ from accelsim.engine.executed import COMPARED
 from accelsim.engine.tensors import convolve, random_tensors
 from accelsim.workload.layer import Layer
 from benchmarks.peers import ref16
-from benchmarks.peers.peer_scalesim import DATAFLOWS, Run, machine, missing, nest, ours, theirs
+from benchmarks.peers.peer_scalesim import Run, machine, nest, ours, run, theirs
 
 
 def executed(layer: Layer, dataflow: str) -> Run:
@@ -70,20 +69,5 @@ def rows(layers: list[str], dataflows: list[str], *, alone: bool) -> Iterator[st
         )
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("layers", nargs="*", default=list(ref16.LAYERS))
-    parser.add_argument("--dataflow", action="append", choices=list(DATAFLOWS))
-    parser.add_argument("--alone", action="store_true", help="print our side only")
-    options = parser.parse_args()
-    sentence = None if options.alone else missing()
-    if sentence:
-        print(sentence)
-        return
-    for line in rows(options.layers, options.dataflow or list(DATAFLOWS), alone=options.alone):
-        print(line, flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    run(rows, __doc__)

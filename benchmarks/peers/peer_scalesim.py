@@ -30,7 +30,7 @@ import itertools
 import math
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -260,9 +260,9 @@ def rows(layers: list[str], dataflows: list[str], *, alone: bool) -> Iterator[st
         )
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def run(table: Callable[..., Iterator[str]], description: str | None) -> None:
+    """Print a table of layers, dataflows and both sides, or ours alone, as the command line asks."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("layers", nargs="*", default=list(ref16.LAYERS))
     parser.add_argument("--dataflow", action="append", choices=list(DATAFLOWS))
     parser.add_argument("--alone", action="store_true", help="print our side only")
@@ -271,9 +271,9 @@ def main() -> None:
     if sentence:
         print(sentence)
         return
-    for line in rows(options.layers, options.dataflow or list(DATAFLOWS), alone=options.alone):
+    for line in table(options.layers, options.dataflow or list(DATAFLOWS), alone=options.alone):
         print(line, flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    run(rows, __doc__)
