@@ -22,7 +22,7 @@ from accelsim.errors import NoMappingError
 from accelsim.mapping.hierarchy import ANY, LoopConstraint, Machine
 from accelsim.mapping.mapping import OBJECTIVES
 from accelsim.mapping.nest import Nest
-from accelsim.mapping.search_arrays import MachineArrays
+from accelsim.mapping.search_arrays import MachineArrays, State
 from accelsim.mapping.search_tasks import LastStage, Task, kept_table
 from accelsim.mapping.skeletons import Frame, build_nest, frames, lower_layer, lower_machine, placings
 from accelsim.workload.layer import Layer
@@ -41,6 +41,21 @@ LOOSEST = 1e6
 
 MOST_BOUNDS = 8_000_000
 """After how many bounds a search ends, complete or not, unless told otherwise: some seconds."""
+
+BOUNDS_BEFORE_WALK = 20_000
+"""After how many bounds without a mapping one is looked for by walks."""
+
+WALK_MOVES = 2000
+"""How many changes a walk tries."""
+
+WALK_THRESHOLDS = (0.1, 0.3, 1.0)
+"""By what share the first changes of walks, one after the other, may be for the worse."""
+
+FIRST_WALKS, LAST_WALKS = 3, 15
+"""How many walks are made through a skeleton for a first mapping, and how many more when the limit is reached."""
+
+MOST_WALKED = 4
+"""Through how many skeletons walks are made."""
 
 FRONT_STEPS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 """Tolerances for which a front is searched before the one that is asked for."""
@@ -225,7 +240,7 @@ def _tasks(layer: Layer, machine: Machine, constraint: LoopConstraint, *, uneven
     gaps = functools.cache(lambda axis, cuts: kernels.gap_pixels(lay.dims, lay.window, axis, cuts))
     given = LastStage(kernels, lay, mach, _remembered(_options[apart], machine, constraint, _table))
     shared: dict[Any, Any] = {}
-    known_alone: dict[Any, float] = {}
+    known_alone: dict[Any, np.ndarray] = {}
     return [
         Task(kernels, lay, mach, frame, layouts, pixels, gaps, given, shared, known_alone)
         for frame, layouts in known_frames
@@ -298,21 +313,50 @@ class _Hunt:
         """Fill the table with the best mappings; it is not full only if there are no more."""
         least = min(task.root(objective) for task in self.tasks)
         share = FIRST_STEP
-        while self.number < len(self.kept["kept_task"]):
+        while True:
             goal = least * (1 + share) if share < LOOSEST else math.inf
+            before = self.value(objective)
             self.run(goal, objective)
-            if math.isinf(goal):
+            if self.over and len(self.kept["kept_task"]) == 1:
+                self.walk(range(FIRST_WALKS + LAST_WALKS), objective)
+            value = self.value(objective)
+            if math.isinf(goal) or (value < math.inf and (goal >= before or value < before or self.over)):
                 break
+            if math.isinf(value) and len(self.kept["kept_task"]) == 1 and self.bounded >= BOUNDS_BEFORE_WALK:
+                self.walk(range(FIRST_WALKS), objective)
             share *= STEP_GROWTH_OVER if self.over else STEP_GROWTH
-            if self.over and self.number:
-                share = LOOSEST
+
+    def value(self, objective: int) -> float:
+        """Return what has to be beaten: the last of a full table."""
+        if self.number < len(self.kept["kept_task"]):
+            return math.inf
+        energy, cycles = map(float, self.kept["kept_costs"][-1])
+        return (cycles, energy, energy * cycles)[objective]
+
+    def walk(self, numbers: Sequence[int], objective: int) -> None:
+        """Look for a good mapping by walks through the skeletons, those of the lowest bounds first."""
+        self.best[:] = self.kept["kept_costs"][-1] if self.number else math.inf
+        order = sorted(range(len(self.tasks)), key=lambda number: self.tasks[number].root(objective))
+        for number in order[:MOST_WALKED]:
+            if self.tasks[number].root(objective) >= self.value(objective):
+                break
+            task = self.tasks[number]
+            for walk in numbers:
+                state = self._begin(number)
+                threshold = WALK_THRESHOLDS[walk % len(WALK_THRESHOLDS)]
+                task.kernels.walk(
+                    WALK_MOVES, walk, threshold, task.lay, task.skeleton, task.mach, task.space, state, task.work,
+                    objective,
+                )  # fmt: skip
+                self.evaluated += int(state.found[2])
 
     def run(self, goal: float, objective: int) -> None:
         """Look for the best mappings that beat a goal; over the limit, every skeleton gets its share of a quarter."""
-        self.best[:] = _target(goal, objective)
+        beaten = self.kept["kept_costs"][-1] if self.value(objective) <= goal else _target(goal, objective)
+        self.best[:] = beaten
         quota = self.most // (4 * len(self.tasks)) + 1 if self.over else None
         for number in sorted(range(len(self.tasks)), key=lambda number: self.tasks[number].root(objective)):
-            if self.tasks[number].root(objective) > goal:
+            if self.tasks[number].root(objective) > min(goal, self.value(objective) * (1 + EQUAL)):
                 break
             self._search(number, objective, quota)
 
@@ -347,11 +391,15 @@ class _Hunt:
         costs = self.kept["kept_costs"][: self.number]
         return float((costs / costs.min(axis=0)).max(axis=1).min()) - 1
 
+    def _begin(self, number: int) -> State:
+        """Return the state with which a task begins."""
+        self.tasks[number].reset()
+        self.kept["kept"][1] = number
+        return self.tasks[number].state._replace(best=self.best, **self.kept)
+
     def _search(self, number: int, objective: int, quota: int | None) -> None:
         task = self.tasks[number]
-        task.reset()
-        self.kept["kept"][1] = number
-        state = task.state._replace(best=self.best, **self.kept)
+        state = self._begin(number)
         state.found[4] = max(0, self.most - self.bounded) if quota is None else quota
         task.kernels.search(
             task.stages - 1, task.lay, task.skeleton, task.mach, task.costs, task.space, state, task.work, objective,

@@ -174,6 +174,9 @@ class Space(NamedTuple):
         pixels: int64[2, outputs + 1, taps + 1], pixels along an image axis at least, by the sizes of pieces.
         largest: int64[variants, 8, 6], largest pieces that any option of a dim has, by kind.
         outer_energy: float64[variants], energy that the stages outside take at least.
+        front: float64[variants, points, 2], what they take by how long the array waits for their first tiles: energy
+            and cycles, of which one point is a lower bound of both in any mapping.
+        points: int64[variants], how many points there are.
         outer_ports: float64[stages, 3 x memories], cycles of every port that the stages outside take at least.
         layouts: int64[variants, 8, 4].
         gaps: int64[stages, 2, outputs + 1], pixels along an image axis at least, by the size of pieces, where windows
@@ -198,6 +201,8 @@ class Space(NamedTuple):
     pixels: np.ndarray
     largest: np.ndarray
     outer_energy: np.ndarray
+    front: np.ndarray
+    points: np.ndarray
     outer_ports: np.ndarray
     layouts: np.ndarray
     gaps: np.ndarray

@@ -1635,6 +1635,19 @@ def least_cycles(running, latency, values, active, waiting_prices, limited, port
 
 
 @nb.njit(cache=True)
+def split_waiting(values, active, waiting_prices):
+    """Return the cycles in which the array waits for a stage's own tiles, and for first tiles of stages outside."""
+    own, outside = 0.0, 0.0
+    for k in range(len(active)):
+        term = active[k]
+        if term < T_PASS:
+            own += waiting_prices[term] * values[term]
+        else:
+            outside += waiting_prices[term] * values[term]
+    return own, outside
+
+
+@nb.njit(cache=True)
 def fill_base(stage, costs, space, state):
     """Write the port cycles that are sure from the stages inside and outside."""
     for port in costs.limited:
@@ -1673,7 +1686,8 @@ def search(first_stage, lay, skeleton, machine, costs, space, state, work, objec
         work: Arrays for exact counts, modified in place.
         objective: 0 cycles, 1 energy, 2 their product, the other quantity deciding between equals; or ``FRONT``.
         alone: If not 0, only the first stage's energy is looked at, to bound it from below, under the variants that
-            are set; ``state.best[0]`` becomes the bound. ``WITH_STAYS`` looks at what stays in the next stage too.
+            are set; ``state.best[0]`` becomes the bound, of mappings in which the array waits for at most
+            ``state.best[1]`` cycles. ``WITH_STAYS`` looks at what stays in the next stage too.
     """
     stage = first_stage
     fresh = True
@@ -1942,6 +1956,85 @@ def charge_passing(after, row, dim, budget, layout, ident, axis_size, axis_share
 
 
 @nb.njit(cache=True)
+def exchangeable(layout, ident, size, dims, most, shares, chain, fanout, by_kind):
+    """Return two axes of a stage that can change places, and the mask of the dims for which they can; (-1, -1, 0).
+
+    Dims unrolled along one can be unrolled along the other. Sums that are added along axes of other kinds cannot.
+    """
+    for a in range(layout[6, 0]):
+        for b in range(a + 1, layout[6, 0]):
+            one, other = ident[layout[0, a]], ident[layout[0, b]]
+            if fanout[one] != fanout[other] or size[one] != size[other] or most[one] != most[other]:
+                continue
+            if shares[one] != shares[other]:
+                continue
+            same = chain[one] == chain[other] and dims[one] == dims[other]
+            if by_kind and not same:
+                continue
+            mask = dims[one] & dims[other]
+            return a, b, mask if same else mask & ~REDUCING
+    return -1, -1, 0
+
+
+@nb.njit(cache=True)
+def exchanged(after, count, order, rows, counts, a, b, mask):
+    """Return whether what is chosen so far costs the same with two axes exchanged, and is searched that way.
+
+    Of both, the mapping counts in which the first dim with other numbers of instances along the two has more along the
+    first. Sizes are cut by all instances of both axes, in whichever order, so that nothing depends on it.
+    """
+    unequal = False
+    for position in range(after):
+        row = rows[position]
+        on_a, on_b = counts[row, a], counts[row, b]
+        if on_a == on_b == 1:
+            continue
+        if not (mask >> order[position]) & 1:
+            return False
+        if on_a != on_b and not unequal:
+            if on_a > on_b:
+                return False
+            unequal = True
+    if not unequal:
+        return False
+    for position in range(after, count):
+        if not (mask >> order[position]) & 1:
+            return False
+    return True
+
+
+@nb.njit(cache=True)
+def barren(operand, sizes, least, decided):
+    """Return whether a zone has no loop that leaves an operand's tile in place, so that it need not stay there."""
+    for dim in range(8):
+        if FREE_OF[dim] == operand and not (decided[dim] and sizes[dim] == least[dim]):
+            return False
+    return True
+
+
+@nb.njit(cache=True)
+def worse_outside(energy, running, waiting, latency, busy, front, points, best, objective):
+    """Return whether no choice outside, by its energy and the waiting that comes with it, can beat the best.
+
+    Args:
+        energy: Energy without that of the stages outside.
+        running: Cycles of the array but for the first tiles of the stages outside.
+        waiting: Cycles of those, at least.
+        latency: Cycles that array and ports both have.
+        busy: Cycles of the busiest port.
+        front: float64[points, 2], as of ``Space.front``.
+        points: How many there are.
+        best: As of ``worse``.
+        objective: The same.
+    """
+    for k in range(points):
+        cycles = latency + max(running + max(waiting, front[k, 1]), busy)
+        if not worse(energy + front[k, 0], cycles, best, objective):
+            return False
+    return True
+
+
+@nb.njit(cache=True)
 def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective, alone):
     """Choose options of a stage, dim by dim; the arguments are those of ``search``.
 
@@ -2012,6 +2105,15 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
                 charges_passing = True
     inner_energy = state.energy[stage + 1] + space.outer_energy[variant] + costs.energy_constant[0]
     best = state.best
+    first_axis, second_axis, movable = exchangeable(
+        layout, skeleton.ident, machine.axis_size, machine.axis_dims, machine.axis_most, machine.axis_shares,
+        machine.axis_chain, machine.axis_fanout, machine.by_kind[0] == 1,
+    )  # fmt: skip
+    # of what can stay just inside, the first choice covers the others where there is nothing to gain
+    may_be_barren = not alone and stage < stages - 1 and places > 0
+    may_be_barren = may_be_barren and state.variant[stage + 1] > space.variants[stage + 1]
+    front, points = space.front[variant], space.points[variant]
+    at_front = not alone and objective >= 2 and points > 1
     nodes = 0
     position = state.position[stage]
     if count == 0:
@@ -2033,11 +2135,10 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
         dim = order[position]
         end = first_row[dim] + number[dim]
         if mirrored and (dim == P or dim == Q):
-            # P and Q can change places: the option of P comes no earlier than that of Q
-            if dim == Q and decided[P]:
-                end = min(end, first_row[Q] + state.row[stage, P] - first_row[P] + 1)
-            elif dim == P and decided[Q]:
-                rows[position] = max(rows[position], first_row[P] + state.row[stage, Q] - first_row[Q] - 1)
+            # P and Q can change places: the option of that decided first comes no earlier than the other's
+            mate = P + Q - dim
+            if decided[mate]:
+                end = min(end, first_row[dim] + state.row[stage, mate] - first_row[mate] + 1)
         row = next_row(
             rows[position] + 1, end, position, free, used, layout, limits, option_counts,
             option_skip,
@@ -2057,6 +2158,10 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
             if not has_room(sizes, decided, room, lay.dims, window, layout, width, more, most, operand_words):
                 continue
         after = position + 1
+        if first_axis >= 0 and exchanged(after, count, order, rows, option_counts, first_axis, second_axis, movable):
+            continue
+        if may_be_barren and barren(stays, sizes[places - 1], least, decided):
+            continue
         nodes += 1
         if nodes + state.found[1] > state.found[4]:
             state.found[3] |= STOPPED
@@ -2127,6 +2232,10 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
                     energy += freed[operand] * again_alone(operand, passes[operand], sizes, places - 1, decided, lay)
         for k in range(len(active)):
             energy += prices_energy[active[k]] * values[active[k]]
+        if alone and best[1] < np.inf:
+            own, _ = split_waiting(values, active, waiting_prices)
+            if own > best[1]:
+                continue
         if not alone and objective != 1:
             if objective == 2 and energy * cycles > best[0] * best[1] * (1 + 1e-9):
                 continue
@@ -2157,6 +2266,14 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
                 )
             if worse(energy, cycles, best, objective):
                 continue
+            if at_front:
+                own, passes_wait = split_waiting(values, active, waiting_prices)
+                busy = busiest_port(values, active, limited, port_prices, base, extra)
+                if worse_outside(
+                    energy - space.outer_energy[variant], running + own, passes_wait, latency, busy, front, points,
+                    best, objective,
+                ):  # fmt: skip
+                    continue
         state.row[stage, dim] = row
         if after < count:
             position = after
@@ -2902,3 +3019,185 @@ def mark_uneven_cuts(lay, marks):
             low = min(max(x * stride - pad, 0), size)
             high = min(max((x - 1) * stride - pad + reach, 0), size)
             marks[axis, x] = high - low < again
+
+
+# Part 4: a mapping to begin with. A walk through mappings of one skeleton, each evaluated exactly, that takes changes
+# for the worse up to a threshold that falls to nothing. It proves nothing; the search does, and is quicker the better
+# the mapping is that it has to beat.
+
+@nb.njit(cache=True)
+def draw(seed, below):
+    """Return a number from 0 up to ``below``, exclusive; ``seed`` is uint64[1], modified in place."""
+    # Knuth's constants for 64 bits (The Art of Computer Programming, volume 2, section 3.3.4)
+    seed[0] = seed[0] * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
+    return np.int64((seed[0] >> np.uint64(33)) % np.uint64(below))
+
+
+@nb.njit(cache=True)
+def draw_scaled(seed, most):
+    """Return a number from 1 to ``most``, small ones as often as large ones, by powers of two."""
+    powers = 0
+    while 2 << powers <= most:
+        powers += 1
+    low = 1 << draw(seed, powers + 1)
+    return low + draw(seed, min(2 * low, most + 1) - low)
+
+
+@nb.njit(cache=True)
+def write_chain(dim, size, factors, work, member):
+    """Write the sizes inside every step into a chain, from how often the steps within repeat them."""
+    reach = 1
+    for step in range(factors.shape[1] - 1, -1, -1):
+        work.members[dim, member, step] = reach
+        reach = min(size, reach * factors[dim, step])
+
+
+@nb.njit(cache=True)
+def evened(dim, step, size, factors):
+    """Return the least number of repeats in a step that leaves as few pieces of a dim as those that it has."""
+    within = 1
+    for inside in range(step + 1, factors.shape[1]):
+        within = min(size, within * factors[dim, inside])
+    left = ceil_div(size, within)
+    return ceil_div(left, ceil_div(left, factors[dim, step]))
+
+
+@nb.njit(cache=True)
+def change_factors(factors, most, dims, seed):
+    """Change how often one or two dims are repeated in some steps; return the dims, the second -1 if there is none.
+
+    Args:
+        factors: int64[8, steps], modified in place; the outermost step repeats what is left.
+        most: int64[8, steps], how often a step can repeat a dim.
+        dims: int64[8].
+        seed: As of ``draw``.
+    """
+    steps = most.shape[1]
+    first = draw(seed, 8)
+    while dims[first] == 1:
+        first = (first + 1) % 8
+    step = 1 + draw(seed, steps - 1)
+    kind = draw(seed, 3)
+    if kind == 0:
+        factors[first, step] = draw_scaled(seed, min(most[first, step], dims[first]))
+        factors[first, step] = evened(first, step, dims[first], factors)
+        return first, -1
+    times = 2 + draw(seed, 3)
+    if kind == 1:
+        other = draw(seed, steps)
+        factors[first, step] = ceil_div(factors[first, step], times)
+        if other > 0:
+            factors[first, other] = min(most[first, other], dims[first], factors[first, other] * times)
+            factors[first, other] = evened(first, other, dims[first], factors)
+        return first, -1
+    second = draw(seed, 8)
+    while dims[second] == 1:
+        second = (second + 1) % 8
+    if draw(seed, 2) == 0:
+        times, factors[first, step] = factors[first, step], 1
+        factors[second, step] = min(most[second, step], dims[second], times)
+    else:
+        factors[first, step] = ceil_div(factors[first, step], times)
+        factors[second, step] = min(most[second, step], dims[second], factors[second, step] * times)
+    factors[second, step] = evened(second, step, dims[second], factors)
+    return first, second if second != first else -1
+
+
+@nb.njit(cache=True)
+def walked_costs(first, second, lay, skeleton, machine, work):
+    """Return energy and cycles of the mapping that is picked, of which the chains of two dims are new; or infinity."""
+    steps = len(skeleton.kind)
+    for dim in range(8):
+        for step in range(steps):
+            work.inner[dim, step] = work.members[dim, work.number[dim], step]
+    if not legal(work.inner, lay, skeleton, machine):
+        return np.inf, np.inf
+    for dim in (first, second):
+        if dim >= 0:
+            known_factors(dim, work.number[dim], lay.dims[dim], steps, skeleton, machine, work)
+    iterations = 1.0
+    for dim in range(8):
+        work.picked[dim] = work.origin[dim, work.number[dim]]
+        iterations *= work.iterations[dim, work.number[dim]]
+    for axis in range(2):
+        work.picked[8 + axis] = known_pixels(axis, lay, steps, skeleton, machine, work)
+    anything = np.full(2, np.inf)
+    return combine(work.inner, lay.dims, work.memory_factors, work.memory_pixels, work.picked, iterations, skeleton,
+                   machine, work.value, work.reads, work.writes, work.loops, work.limits, anything, 2)  # fmt: skip
+
+
+@nb.njit(cache=True)
+def walk(moves, number, threshold, lay, skeleton, machine, space, state, work, objective):
+    """Walk through mappings of a skeleton, and keep the best.
+
+    Args:
+        moves: How many changes are tried.
+        number: Which walk: others take other ways.
+        threshold: By what share the first changes may be for the worse.
+        lay: The layer.
+        skeleton: The skeleton.
+        machine: The machine.
+        space: The variants.
+        state: The mappings kept, modified in place.
+        work: Workspace, modified in place.
+        objective: 0 cycles, 1 energy, 2 their product.
+    """
+    steps, stages = len(skeleton.kind), len(space.variants) - 1
+    seed = np.full(1, np.uint64(number), dtype=np.uint64)
+    most = np.full((8, steps), 2**30, dtype=np.int64)
+    for step in range(steps):
+        if skeleton.kind[step] == 1:
+            axis = skeleton.ident[step]
+            for dim in range(8):
+                most[dim, step] = machine.axis_size[axis] if (machine.axis_dims[axis] >> dim) & 1 else 1
+    factors = np.ones((8, steps), dtype=np.int64)
+    before = factors.copy()
+    chosen = space.variants[:stages].copy()
+    for stage in range(stages):
+        set_variant(stage, chosen[stage], skeleton, space, state)
+    # a dim's chain at hand is its member 0, the one that is tried member 1; ``number`` says which
+    several = False
+    for dim in range(8):
+        work.number[dim] = 0
+        write_chain(dim, lay.dims[dim], factors, work, 0)
+        known_factors(dim, 0, lay.dims[dim], steps, skeleton, machine, work)
+        several = several or lay.dims[dim] > 1
+    energy, cycles = walked_costs(-1, -1, lay, skeleton, machine, work)
+    if not several or steps == 1 or energy == np.inf:
+        return
+    now = (cycles, energy, energy * cycles)[objective]
+    for move in range(moves):
+        first, second, stage = -1, -1, -1
+        if draw(seed, 8) == 0:
+            stage = draw(seed, stages)
+            choices = space.variants[stage + 1] - space.variants[stage]
+            set_variant(stage, space.variants[stage] + draw(seed, choices), skeleton, space, state)
+        else:
+            before[:] = factors
+            first, second = change_factors(factors, most, lay.dims, seed)
+            for dim in (first, second):
+                if dim >= 0:
+                    write_chain(dim, lay.dims[dim], factors, work, 1)
+                    work.number[dim] = 1
+        energy, cycles = walked_costs(first, second, lay, skeleton, machine, work)
+        state.found[2] += 1
+        value = (cycles, energy, energy * cycles)[objective]
+        left = 1 - move / moves
+        taken = value <= now * (1 + threshold * left * left) and value < np.inf
+        if taken:
+            now = value
+            if not worse(energy, cycles, state.best, objective):
+                keep_ranked(energy, cycles, objective, skeleton, machine, state, work)
+        for dim in (first, second):
+            if dim >= 0:
+                if taken:
+                    write_chain(dim, lay.dims[dim], factors, work, 0)
+                    work.origin[dim, 0] = work.origin[dim, 1]
+                    work.iterations[dim, 0] = work.iterations[dim, 1]
+                work.number[dim] = 0
+        if stage >= 0 and taken:
+            chosen[stage] = state.variant[stage]
+        elif stage >= 0:
+            set_variant(stage, chosen[stage], skeleton, space, state)
+        elif not taken:
+            factors[:] = before

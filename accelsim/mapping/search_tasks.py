@@ -23,6 +23,15 @@ PLACES_REMEMBERED = 251
 MOST_BOUNDS_ALONE = 10_000
 """After how many bounds a search that only bounds a stage from below ends without an answer."""
 
+MOST_POINTS = 12
+"""How many points a front of energy and waiting has at most."""
+
+WAITING_STEP = 0.65
+"""By what factor one limit of waiting is tighter than the one before."""
+
+MOST_ENERGY = 8.0
+"""Tighter limits of waiting are not looked at from this multiple of the least energy on."""
+
 MEMBERS_MORE = 64
 """How many chains more than the largest dim one choice of options may stand for."""
 
@@ -93,7 +102,7 @@ class Task:
         gaps: Callable[[int, int], np.ndarray],
         given: LastStage,
         shared: dict[Shape, tuple[State, Work]],
-        known_alone: dict[Any, float],
+        known_alone: dict[Any, np.ndarray],
     ) -> None:
         self.known_alone = known_alone
         self.kernels, self.lay, self.mach, self.skeleton = kernels, lay, mach, frame.skeleton
@@ -150,6 +159,8 @@ class Task:
             pixels=_padded(self.pixels),
             largest=np.ones((every, 8, 6), dtype=np.int64),
             outer_energy=np.zeros(every),
+            front=np.zeros((every, MOST_POINTS, 2)),
+            points=np.ones(every, dtype=np.int64),
             outer_ports=np.zeros((stages, 3 * len(mach.words))),
             layouts=self.layouts,
             gaps=self._gaps(),
@@ -173,18 +184,26 @@ class Task:
         kernels, space = self.kernels, self.space
         first, end = self.variants[stage], self.variants[stage + 1]
         for variant in range(first, end):
-            least = np.inf
+            sums = []
             for outer in range(self.variants[stage - 1], first):
-                least = min(least, space.outer_energy[outer] + self._alone(stage, outer, variant))
-            space.outer_energy[variant] = least
+                further = space.front[outer, : space.points[outer]]
+                own = self._alone(stage, outer, variant)
+                sums.append((own[:, np.newaxis] + further[np.newaxis]).reshape(-1, 2))
+            front = _thinned(_lowest(np.concatenate(sums)), MOST_POINTS)
+            space.front[variant, : len(front)], space.points[variant] = front, len(front)
+            space.outer_energy[variant] = front[:, 0].min()
         values = np.ones(kernels.TERMS)
         values[kernels.T_ITER] = 0
         for term in (kernels.T_SRC, kernels.T_TGT, kernels.T_MAC_SRC, kernels.T_MAC_TGT):
             values[term + kernels.I] = self.least.prod()
         space.outer_ports[stage] = space.outer_ports[stage - 1] + self.costs.ports[stage - 1] @ values
 
-    def _alone(self, stage: int, outer: int, variant: int) -> float:
-        """Return the least energy of a variant of the stage outside another one's variant, looked at alone."""
+    def _alone(self, stage: int, outer: int, variant: int) -> np.ndarray:
+        """Return what a variant of the stage outside another one's variant takes at least, looked at alone.
+
+        Rows are energy and the cycles that the array waits for first tiles; every mapping takes no less of both than
+        one of the rows.
+        """
         kernels, space, state = self.kernels, self.space, self.state
         state.variant[stage - 1], state.variant[stage] = outer, variant
         freed, passes = np.zeros(3), np.ones(3)
@@ -192,26 +211,51 @@ class Task:
         layout = self.layouts[outer].copy()  # told from others' by memories, axes, and what is moved, not by numbers
         layout[:2] = np.where(layout[:2] >= 0, self.skeleton.ident[layout[:2]], -1)
         layout[[2, 5]] = layout[[2, 5]] >= 0
-        key = (
-            layout.tobytes(),
-            self.costs.energy[stage - 1].tobytes(),
-            freed.tobytes(),
-            passes[freed > 0].tobytes(),
-        )
-        if key not in self.known_alone:
-            least, _ = self._least(stage, kernels.ALONE, np.iinfo(np.int64).max)
-            if freed.any():
-                more, whole = self._least(stage, kernels.WITH_STAYS, MOST_BOUNDS_ALONE)
-                least = more if whole else least
-            self.known_alone[key] = least
-        return self.known_alone[key]
+        costs = self.costs
+        outside = (layout.tobytes(), costs.energy[stage - 1].tobytes(), costs.compute[stage - 1].tobytes())
+        if outside not in self.known_alone:
+            self.known_alone[outside] = self._by_waiting(stage)
+        front = self.known_alone[outside]
+        if not freed.any():
+            return front
+        inside = (*outside, freed.tobytes(), passes[freed > 0].tobytes())
+        if inside not in self.known_alone:
+            more, whole = self._least(stage, kernels.WITH_STAYS, MOST_BOUNDS_ALONE)
+            raised = np.maximum(front, [more, 0.0]) if whole else front
+            self.known_alone[inside] = _lowest(raised)
+        return self.known_alone[inside]
 
-    def _least(self, stage: int, alone: int, most: int) -> tuple[float, bool]:
-        """Return the least energy of the stage outside another one, and whether ``most`` bounds were enough."""
+    def _by_waiting(self, stage: int) -> np.ndarray:
+        """Return the least energy of the stage outside another one by how long the array waits for its tiles.
+
+        A mapping that waits for more than a limit takes that limit, and the least energy under a looser one, at least.
+        """
+        kernels, lay = self.kernels, self.lay
+        least, _ = self._least(stage, kernels.ALONE, np.iinfo(np.int64).max)
+        words = np.where(kernels.USES == 1, lay.dims, 1).astype(float)
+        words[kernels.I, 4:] = 1.0
+        words[kernels.I, 4:6] = lay.window[:, 3]
+        tiles = self.costs.compute[stage - 1, kernels.T_TILE_SRC : kernels.T_PASS].reshape(2, 3).sum(axis=0)
+        limit = float(words.prod(axis=1) @ tiles)
+        points, energy = [], least
+        for _ in range(MOST_POINTS - 1 if limit > 0 else 0):
+            limit *= WAITING_STEP
+            points.append((energy, limit))
+            energy = max(energy, self._least(stage, kernels.ALONE, np.iinfo(np.int64).max, limit)[0])
+            if energy > least * MOST_ENERGY:
+                break
+        points.append((energy, 0.0))
+        return _lowest(np.array(points))
+
+    def _least(self, stage: int, alone: int, most: int, waiting: float = np.inf) -> tuple[float, bool]:
+        """Return the least energy of the stage outside another one, and whether ``most`` bounds were enough.
+
+        Only mappings count in which the array waits for at most ``waiting`` cycles.
+        """
         state = self.state
         state.cover[:] = 1
         state.iterations[:] = self.lay.dims
-        state.best[:] = np.inf
+        state.best[:] = np.inf, waiting
         state.found[1], state.found[3], state.found[4] = 0, 0, most
         self.kernels.search(
             stage - 1, self.lay, self.skeleton, self.mach, self.costs, self.space, state, self.work, 1, alone
@@ -279,6 +323,23 @@ def _mirrored(
         and not mach.by_kind[0]
         and all((int(mask) >> a) & 1 == (int(mask) >> (a + 1)) & 1 for mask in masks for a in (4, 6))
     )
+
+
+def _lowest(points: np.ndarray) -> np.ndarray:
+    """Return the points (energy, cycles) that no other one is below in both, by growing energy."""
+    kept: list[np.ndarray] = []
+    for point in points[np.lexsort((points[:, 1], points[:, 0]))]:
+        if np.isfinite(point).all() and (not kept or point[1] < kept[-1][1]):
+            kept.append(point)
+    return np.array(kept) if kept else np.array([[np.inf, np.inf]])
+
+
+def _thinned(points: np.ndarray, most: int) -> np.ndarray:
+    """Return at most so many points, each no higher in both than those that it stands for; by growing energy."""
+    if len(points) <= most:
+        return points
+    parts = np.array_split(points, most)
+    return np.array([part.min(axis=0) for part in parts])
 
 
 def _rows(table: Options) -> tuple[np.ndarray, ...]:
