@@ -15,7 +15,7 @@ from accelsim.engine.general import NestAnswer, NestFront, NestResult, NestSearc
 from accelsim.errors import InputError, NoMappingError
 from accelsim.hardware.spec import Hardware
 from accelsim.mapping.machine import constraint_of, machine_of
-from accelsim.simulation import dataflow_names, mapping_space_of, objective_of, solve_one
+from accelsim.simulation import dataflow_names, mapping_space_of, objective_of, search_limit_of, solve_one
 from accelsim.workload.layer import Layer
 
 MOST_ALTERNATIVES = 1000
@@ -49,6 +49,7 @@ def best_mapping(
     dataflow: str = "any",
     objective: str = "edp",
     mapping_space: str | None = None,
+    search_limit: int | None = None,
 ) -> LayerResult:
     """Return what a layer costs under its best mapping; options as of ``simulate``.
 
@@ -56,7 +57,9 @@ def best_mapping(
         InputError: A name or an option is wrong.
         NoMappingError: The layer fits the hardware in no way.
     """
-    return solve_one(layer, hardware, dataflow=dataflow, objective=objective, mapping_space=mapping_space)
+    return solve_one(
+        layer, hardware, dataflow=dataflow, objective=objective, mapping_space=mapping_space, search_limit=search_limit
+    )
 
 
 def best_mappings(
@@ -67,6 +70,7 @@ def best_mappings(
     dataflow: str = "any",
     objective: str = "edp",
     mapping_space: str | None = None,
+    search_limit: int | None = None,
 ) -> list[NestResult]:
     """Return what a layer costs under the best mappings that differ in kind, the best first.
 
@@ -81,6 +85,7 @@ def best_mappings(
         dataflow: One that is a constraint: ``any``, or a name.
         objective: As of ``simulate``.
         mapping_space: As of ``simulate``.
+        search_limit: As of ``simulate``.
 
     Raises:
         InputError: A name or an option is wrong, or the dataflow is a fixed program.
@@ -88,7 +93,7 @@ def best_mappings(
     """
     if not 1 <= top <= MOST_ALTERNATIVES:
         raise InputError(f"top must be 1 to {MOST_ALTERNATIVES} mappings, got {top}")
-    search = _search(hardware, dataflow, objective, mapping_space)
+    search = _search(hardware, dataflow, objective, mapping_space, search_limit)
     answers = _remembered(
         search.question(layer, "top", top), list[NestAnswer], lambda: search.solve_top(layer, top), search, layer
     )
@@ -103,6 +108,7 @@ def mapping_front(
     tolerance: float = 0.01,
     dataflow: str = "any",
     mapping_space: str | None = None,
+    search_limit: int | None = None,
 ) -> MappingFront:
     """Return the front of a layer's mappings in cycles and energy.
 
@@ -113,6 +119,7 @@ def mapping_front(
             the whole front.
         dataflow: One that is a constraint: ``any``, or a name.
         mapping_space: As of ``simulate``.
+        search_limit: As of ``simulate``.
 
     Raises:
         InputError: A name or an option is wrong, or the dataflow is a fixed program.
@@ -120,7 +127,7 @@ def mapping_front(
     """
     if not 0 <= tolerance <= LOOSEST_FRONT:
         raise InputError(f"tolerance must be 0 to {LOOSEST_FRONT:g}, got {tolerance}")
-    search = _search(hardware, dataflow, "edp", mapping_space)
+    search = _search(hardware, dataflow, "edp", mapping_space, search_limit)
     answer = _remembered(
         search.question(layer, "front", float(tolerance)),
         NestFront,
@@ -136,7 +143,9 @@ def mapping_front(
     return MappingFront(results=tuple(kept), tolerance=answer.tolerance, complete=answer.complete)
 
 
-def _search(hardware: Hardware, dataflow: str, objective: str, mapping_space: str | None) -> NestSearch:
+def _search(
+    hardware: Hardware, dataflow: str, objective: str, mapping_space: str | None, search_limit: int | None
+) -> NestSearch:
     """Return the search of one dataflow that is a constraint.
 
     Raises:
@@ -156,6 +165,7 @@ def _search(hardware: Hardware, dataflow: str, objective: str, mapping_space: st
         constraint=constraint_of(hardware, names[0]),
         objective=objective_of(objective),
         uneven=mapping_space_of(hardware, mapping_space) == "uneven",
+        limit=search_limit_of(search_limit),
     )
 
 

@@ -73,6 +73,7 @@ def _simulation_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--objective", type=OBJECTIVE, default="cycles", show_default=True, help="cycles, energy or edp."),
         click.option("--batch", type=int, default=1, show_default=True, help="Images at a time."),
         click.option("--mapping-space", help="uniform or uneven places of tiles (default: the hardware's)."),
+        click.option("--search-limit", type=int, help="Bounds a layer after which a mapping need not be proven best."),
     ):
         command = option(command)
     return command

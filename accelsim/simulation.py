@@ -52,6 +52,7 @@ def simulate(
     batch: int = 1,
     engine: str = "analytical",
     mapping_space: str | None = None,
+    search_limit: int | None = None,
     mappings: Mapping[str, Nest] | str | os.PathLike[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Result:
@@ -67,6 +68,8 @@ def simulate(
         engine: ``analytical``, or ``cycle``, which then executes the mappings found on seeded integers.
         mapping_space: ``uniform`` (one place per memory) or ``uneven`` (each operand's tile at its own place);
             None takes the hardware's. Fixed programs have a space of their own.
+        search_limit: After how many bounds the search for a layer's mapping ends with the best so far, of which the
+            result says that it is not complete; None for some seconds' worth.
         mappings: Mappings by layer to evaluate as they are, or the path of a YAML file of them; other layers are
             searched.
         progress: Called with (distinct layers done, distinct layers in all).
@@ -90,7 +93,9 @@ def simulate(
     net = (load_network(network) if isinstance(network, str) else network).with_batch(batch)
     hw = load_hardware(hardware) if isinstance(hardware, str) else hardware
     space = mapping_space_of(hw, mapping_space)
-    run = _Run(hw, dataflow_names(hw, dataflow), objective, uneven=space == "uneven")
+    run = _Run(
+        hw, dataflow_names(hw, dataflow), objective, uneven=space == "uneven", limit=search_limit_of(search_limit)
+    )
     layers = net.array_layers
     if not layers:
         raise InputError(f"network {net.name}: no layer runs on the array (conv, linear or matmul)")
@@ -104,6 +109,8 @@ def simulate(
     options = {"dataflow": dataflow, "objective": objective, "batch": batch, "engine": engine}
     if run.searches:
         options["mapping_space"] = space
+        if search_limit is not None:
+            options["search_limit"] = search_limit
     return Result(
         network=net,
         hardware=hw,
@@ -123,6 +130,7 @@ def solve_one(
     dataflow: str = "best",
     objective: str = "cycles",
     mapping_space: str | None = None,
+    search_limit: int | None = None,
 ) -> LayerResult:
     """Return what one layer costs under its best mapping; options as of ``simulate``.
 
@@ -131,7 +139,13 @@ def solve_one(
         NoMappingError: The layer fits the hardware in no way.
     """
     uneven = mapping_space_of(hardware, mapping_space) == "uneven"
-    run = _Run(hardware, dataflow_names(hardware, dataflow), objective_of(objective), uneven=uneven)
+    run = _Run(
+        hardware,
+        dataflow_names(hardware, dataflow),
+        objective_of(objective),
+        uneven=uneven,
+        limit=search_limit_of(search_limit),
+    )
     (result,) = _solve_all([layer], run, None)
     return result
 
@@ -185,6 +199,17 @@ def mapping_space_of(hardware: Hardware, name: str | None) -> str:
     return space
 
 
+def search_limit_of(limit: int | None) -> int | None:
+    """Return after how many bounds a search ends.
+
+    Raises:
+        InputError: It is not positive.
+    """
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
+        raise InputError(f"the search limit must be a positive whole number of bounds, got {limit!r}")
+    return limit
+
+
 @dataclass(frozen=True)
 class _Run:
     """What is asked of every layer: the best of some dataflows, each a fixed program or a constraint."""
@@ -193,6 +218,7 @@ class _Run:
     dataflows: tuple[str, ...]
     objective: str
     uneven: bool = field(kw_only=True)
+    limit: int | None = field(kw_only=True)
 
     @cached_property
     def searches(self) -> dict[str, NestSearch]:
@@ -207,6 +233,7 @@ class _Run:
                 constraint=constraint_of(self.hardware, name),
                 objective=self.objective,
                 uneven=self.uneven,
+                limit=self.limit,
             )
             for name in names
         }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -94,12 +94,14 @@ class NestSearch:
         constraint: The dataflow.
         objective: ``cycles``, ``energy`` or ``edp``.
         uneven: Whether the operands of a memory may have places of their own.
+        limit: After how many bounds a search ends with the best so far; None for the mapper's own.
     """
 
     machine: Machine
     constraint: LoopConstraint
     objective: str
     uneven: bool
+    limit: int | None = None
 
     def question(self, layer: Layer, *what: object) -> bytes:
         """Return the cache key of what ``solve`` would compute, or another question that ``what`` tells apart.
@@ -109,15 +111,21 @@ class NestSearch:
         """
         if math.prod(layer.dims) > MAX_LOOP_ITERATIONS:
             raise WorkloadError(f"layer {layer.name}: {math.prod(layer.dims):.3g} MACs, at most 2^50 can be simulated")
-        asked = (_plain(self.machine), _plain(self.constraint), self.objective, self.uneven, layer.shape_key, *what)
+        asked = (_plain(self.machine), _plain(self.constraint), self.objective, self.uneven, self.limit)
+        asked = (*asked, layer.shape_key, *what)
         return cache.key_of(*asked, code=CODE)
+
+    @property
+    def _how(self) -> dict[str, Any]:
+        """How is searched, as the mapper's options."""
+        return {"uneven": self.uneven} | ({} if self.limit is None else {"most_bounds": self.limit})
 
     def solve(self, layer: Layer) -> NestAnswer | None:
         """Return the best mapping of a layer, or None if there is none."""
-        from accelsim.mapping.search import search  # noqa: PLC0415 - numba is loaded only where something is searched
+        from accelsim.mapping.search import search  # noqa: PLC0415 - numba is loaded only where it is used
 
         try:
-            found = search(layer, self.machine, self.constraint, self.objective, uneven=self.uneven)
+            found = search(layer, self.machine, self.constraint, self.objective, **self._how)
         except NoMappingError:
             return None
         return _answer(found)
@@ -127,7 +135,7 @@ class NestSearch:
         from accelsim.mapping.search import search_top  # noqa: PLC0415 - numba is loaded only where it is used
 
         try:
-            found = search_top(layer, self.machine, self.constraint, self.objective, top=top, uneven=self.uneven)
+            found = search_top(layer, self.machine, self.constraint, self.objective, top=top, **self._how)
         except NoMappingError:
             return None
         return [_answer(one) for one in found]
@@ -137,7 +145,7 @@ class NestSearch:
         from accelsim.mapping.search import search_front  # noqa: PLC0415 - numba is loaded only where it is used
 
         try:
-            found = search_front(layer, self.machine, self.constraint, tolerance=tolerance, uneven=self.uneven)
+            found = search_front(layer, self.machine, self.constraint, tolerance=tolerance, **self._how)
         except NoMappingError:
             return None
         return NestFront(

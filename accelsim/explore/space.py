@@ -33,7 +33,7 @@ SAMPLERS = ("grid", "random", "lhs", "nsga2", "tpe")
 MAX_VALUES_OF_AXIS = 100_000
 """Most values that one axis may have."""
 
-Option = Literal["dataflow", "objective", "batch", "mapping_space"]
+Option = Literal["dataflow", "objective", "batch", "mapping_space", "search_limit"]
 """Options of ``simulate`` that a space may set or vary."""
 
 Choice = tuple[int, ...]
@@ -224,7 +224,7 @@ class Space(Part, frozen=True, kw_only=True, dict=True):
         networks: Several networks in the place of one, each with the number of inferences that count: cycles, energy,
             MACs and traffic are summed over them.
         hardware: Base accelerator: what ``load_hardware`` takes.
-        options: Options of ``simulate``: dataflow, objective, batch.
+        options: Options of ``simulate``: dataflow, objective, batch, mapping_space, search_limit.
         axes: What varies, by name.
         constraints: Bounds by metric; a point outside is infeasible.
         objectives: Metrics to improve.

@@ -51,10 +51,10 @@ WALK_MOVES = 2000
 WALK_THRESHOLDS = (0.1, 0.3, 1.0)
 """By what share the first changes of walks, one after the other, may be for the worse."""
 
-FIRST_WALKS, LAST_WALKS = 3, 15
-"""How many walks are made through a skeleton for a first mapping, and how many more when the limit is reached."""
+FIRST_WALKS, LAST_WALKS = 12, 72
+"""How many walks are made for a first mapping, and when the limit is reached."""
 
-MOST_WALKED = 4
+MOST_WALKED = 24
 """Through how many skeletons walks are made."""
 
 FRONT_STEPS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
@@ -318,12 +318,13 @@ class _Hunt:
             before = self.value(objective)
             self.run(goal, objective)
             if self.over and len(self.kept["kept_task"]) == 1:
-                self.walk(range(FIRST_WALKS + LAST_WALKS), objective)
+                self.walk(LAST_WALKS, objective)
             value = self.value(objective)
             if math.isinf(goal) or (value < math.inf and (goal >= before or value < before or self.over)):
                 break
             if math.isinf(value) and len(self.kept["kept_task"]) == 1 and self.bounded >= BOUNDS_BEFORE_WALK:
-                self.walk(range(FIRST_WALKS), objective)
+                self.walk(FIRST_WALKS, objective)
+                share = LOOSEST if self.number else share
             share *= STEP_GROWTH_OVER if self.over else STEP_GROWTH
 
     def value(self, objective: int) -> float:
@@ -333,15 +334,16 @@ class _Hunt:
         energy, cycles = map(float, self.kept["kept_costs"][-1])
         return (cycles, energy, energy * cycles)[objective]
 
-    def walk(self, numbers: Sequence[int], objective: int) -> None:
+    def walk(self, walks: int, objective: int) -> None:
         """Look for a good mapping by walks through the skeletons, those of the lowest bounds first."""
         self.best[:] = self.kept["kept_costs"][-1] if self.number else math.inf
         order = sorted(range(len(self.tasks)), key=lambda number: self.tasks[number].root(objective))
+        each = -(-walks // min(len(order), MOST_WALKED))
         for number in order[:MOST_WALKED]:
             if self.tasks[number].root(objective) >= self.value(objective):
                 break
             task = self.tasks[number]
-            for walk in numbers:
+            for walk in range(each):
                 state = self._begin(number)
                 threshold = WALK_THRESHOLDS[walk % len(WALK_THRESHOLDS)]
                 task.kernels.walk(

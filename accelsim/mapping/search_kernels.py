@@ -1433,7 +1433,7 @@ def reusable(layout, left, at, rests, raised, spans, grow):
     """
     for operand in range(3):
         grow[operand] = 1.0
-        if raised[operand]:
+        if raised[operand] and layout[2, operand] >= 0:
             grow[operand] = left[at, operand]
             for other in range(3):
                 if other != operand and covers(operand, other, layout, spans):
@@ -1558,13 +1558,16 @@ def fill_values(values, active, terms, at, floor, i, j, pixel):
 
 
 @nb.njit(cache=True)
-def shared_bound(energy, terms, at, pixel, left, budget, room, spans, values, layout, more, most, operand_words, raised,
-                 rests, prices, grow):  # fmt: skip
-    """Return by how much the energy of undecided dims exceeds that of ``values``, since they share instances and room.
+def shared_bound(costs, terms, at, pixel, left, budget, room, spans, values, layout, across, more, most, operand_words,
+                 raised, rests, prices, grow):  # fmt: skip
+    """Return by how much undecided dims cost more than ``values``, since they share instances and room.
 
     What saves one operand's transfers takes instances and room from what saves another's. The product of the factors
     is at least the product of the undecided bounds over all that is left to share; the sum is least where the factors'
     parts are equal (inequality of the means).
+
+    ``costs`` is float64[terms], energy or the cycles of a port; ``across`` bool[3], by operand whether its words cross
+    the stage's axes on their way to the MAC; the rest is as of ``decide``.
     """
     total = room[0] + room[1] + room[2]
     for operand in range(3):
@@ -1579,20 +1582,21 @@ def shared_bound(energy, terms, at, pixel, left, budget, room, spans, values, la
         product = 1.0
         several = 0
         for operand in range(3):
-            term = 3 * side + operand
-            raised[operand] = (
-                layout[2, operand] >= 0 and layout[4, operand] == 0 and left[at, operand] > 1 and energy[term] > 0
-            )
-            own = energy[term] * values[term]
+            to_mac = side == 0 and across[operand]
+            kind = 2 if to_mac else side
+            term = 3 * kind + operand
+            kept = layout[2, operand] >= 0 and layout[4, operand] == 0
+            raised[operand] = (to_mac or kept) and left[at, operand] > 1 and costs[term] > 0
+            own = costs[term] * values[term]
             simple += own
             if raised[operand]:
                 several += 1
                 product *= left[at, operand]
-                prices[operand] = energy[term] * terms[at, term]
+                prices[operand] = costs[term] * terms[at, term]
                 if operand == I:
-                    prices[operand] *= pixel[at, 0, side] * pixel[at, 1, side]
+                    prices[operand] *= pixel[at, 0, kind] * pixel[at, 1, kind]
             else:
-                prices[operand] = own if energy[term] > 0 else 0.0
+                prices[operand] = own if costs[term] > 0 else 0.0
         if several == 0:
             continue
         product /= reusable(layout, left, at, rests, raised, spans, grow)
@@ -2067,6 +2071,12 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
     decided, pieces, left = state.decided[stage], state.pieces[stage], state.left[stage]
     remaining = state.remaining[stage]
     limits = np.ones(MAX_AXES, dtype=np.int64)
+    across = np.zeros(3, dtype=np.bool_)
+    for operand in range(3):
+        if axes > 0 and layout[2, operand] < 0 and layout[5, operand] >= 0 and layout[7, operand] != 1:
+            across[operand] = skeleton.source[layout[5, operand]] < layout[0, 0]
+    sharing = places > 0 or across.any()
+    own, passes_wait, busy = 0.0, 0.0, 0.0
     firsts, reduced = state.firsts[stage], state.reduced[stage]
     raised = np.zeros(3, dtype=np.bool_)
     rests, prices, grow, room = np.ones(3), np.ones(3), np.ones(3), np.ones(3)
@@ -2249,11 +2259,24 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
             objective == 1 and energy > best[0] * (1 + 1e-9)
         ):
             continue
-        if after < count and places > 0:
+        if after < count and sharing:
             energy += shared_bound(
-                prices_energy, terms, after, pixel, left, budget, room, spans, values, layout, more, most,
+                prices_energy, terms, after, pixel, left, budget, room, spans, values, layout, across, more, most,
                 operand_words, raised, rests, prices, grow,
             )  # fmt: skip
+            if not alone and objective != 1 and not worse(energy, cycles, best, objective):
+                own, passes_wait = split_waiting(values, active, waiting_prices)
+                busy = 0.0
+                for port in limited:
+                    words = base[port] + extra[port]
+                    for k in range(len(active)):
+                        words += port_prices[port, active[k]] * values[active[k]]
+                    words += shared_bound(
+                        port_prices[port], terms, after, pixel, left, budget, room, spans, values, layout, across,
+                        more, most, operand_words, raised, rests, prices, grow,
+                    )  # fmt: skip
+                    busy = max(busy, words)
+                cycles = latency + max(running + own + passes_wait, busy)
         if alone:
             if energy >= best[0]:
                 continue
@@ -2267,8 +2290,9 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
             if worse(energy, cycles, best, objective):
                 continue
             if at_front:
-                own, passes_wait = split_waiting(values, active, waiting_prices)
-                busy = busiest_port(values, active, limited, port_prices, base, extra)
+                if after == count or not sharing:
+                    own, passes_wait = split_waiting(values, active, waiting_prices)
+                    busy = busiest_port(values, active, limited, port_prices, base, extra)
                 if worse_outside(
                     energy - space.outer_energy[variant], running + own, passes_wait, latency, busy, front, points,
                     best, objective,
@@ -3024,6 +3048,7 @@ def mark_uneven_cuts(lay, marks):
 # Part 4: a mapping to begin with. A walk through mappings of one skeleton, each evaluated exactly, that takes changes
 # for the worse up to a threshold that falls to nothing. It proves nothing; the search does, and is quicker the better
 # the mapping is that it has to beat.
+
 
 @nb.njit(cache=True)
 def draw(seed, below):
