@@ -111,8 +111,8 @@ class NestSearch:
         """
         if math.prod(layer.dims) > MAX_LOOP_ITERATIONS:
             raise WorkloadError(f"layer {layer.name}: {math.prod(layer.dims):.3g} MACs, at most 2^50 can be simulated")
-        asked = (_plain(self.machine), _plain(self.constraint), self.objective, self.uneven, self.limit)
-        asked = (*asked, layer.shape_key, *what)
+        how = (_plain(self.machine), _plain(self.constraint), self.objective, self.uneven, self.limit)
+        asked = (*how, layer.shape_key, *what)
         return cache.key_of(*asked, code=CODE)
 
     @property
