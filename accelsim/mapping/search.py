@@ -354,8 +354,9 @@ class _Hunt:
 
     def run(self, goal: float, objective: int) -> None:
         """Look for the best mappings that beat a goal; over the limit, every skeleton gets its share of a quarter."""
-        beaten = self.kept["kept_costs"][-1] if self.value(objective) <= goal else _target(goal, objective)
-        self.best[:] = beaten
+        full = self.number == len(self.kept["kept_task"])
+        known = full and self.value(objective) <= goal
+        self.best[:] = self.kept["kept_costs"][-1] if known else _target(goal, objective)
         quota = self.most // (4 * len(self.tasks)) + 1 if self.over else None
         for number in sorted(range(len(self.tasks)), key=lambda number: self.tasks[number].root(objective)):
             if self.tasks[number].root(objective) > min(goal, self.value(objective) * (1 + EQUAL)):

@@ -2008,15 +2008,6 @@ def exchanged(after, count, order, rows, counts, a, b, mask):
 
 
 @nb.njit(cache=True)
-def barren(operand, sizes, least, decided):
-    """Return whether a zone has no loop that leaves an operand's tile in place, so that it need not stay there."""
-    for dim in range(8):
-        if FREE_OF[dim] == operand and not (decided[dim] and sizes[dim] == least[dim]):
-            return False
-    return True
-
-
-@nb.njit(cache=True)
 def worse_outside(energy, running, waiting, latency, busy, front, points, best, objective):
     """Return whether no choice outside, by its energy and the waiting that comes with it, can beat the best.
 
@@ -2119,9 +2110,6 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
         layout, skeleton.ident, machine.axis_size, machine.axis_dims, machine.axis_most, machine.axis_shares,
         machine.axis_chain, machine.axis_fanout, machine.by_kind[0] == 1,
     )  # fmt: skip
-    # of what can stay just inside, the first choice covers the others where there is nothing to gain
-    may_be_barren = not alone and stage < stages - 1 and places > 0
-    may_be_barren = may_be_barren and state.variant[stage + 1] > space.variants[stage + 1]
     front, points = space.front[variant], space.points[variant]
     at_front = not alone and objective >= 2 and points > 1
     nodes = 0
@@ -2169,8 +2157,6 @@ def decide(stage, fresh, lay, skeleton, machine, costs, space, state, objective,
                 continue
         after = position + 1
         if first_axis >= 0 and exchanged(after, count, order, rows, option_counts, first_axis, second_axis, movable):
-            continue
-        if may_be_barren and barren(stays, sizes[places - 1], least, decided):
             continue
         nodes += 1
         if nodes + state.found[1] > state.found[4]:
