@@ -40,6 +40,7 @@ def lower_layer(layer: Layer) -> LayerArrays:
         dilation=np.array(layer.dilation, dtype=np.int64),
         pad=np.array((layer.padding.top, layer.padding.left), dtype=np.int64),
         size=np.array(layer.array_input_size, dtype=np.int64),
+        dram_words=np.array(layer.stored, dtype=np.float64),
     )
 
 
