@@ -18,7 +18,7 @@ from accelsim.dims import Operand
 from accelsim.engine.analytical import LayerResult
 from accelsim.engine.closed_form import MAC, Cost, evaluate
 from accelsim.errors import NoMappingError, WorkloadError
-from accelsim.lowering import MAX_LOOP_ITERATIONS
+from accelsim.lowering import check_size
 from accelsim.mapping.arrays import Count
 from accelsim.mapping.feasible import why_nothing_fits
 from accelsim.mapping.handwritten import check_mapping
@@ -108,8 +108,7 @@ class NestSearch:
             WorkloadError: The layer is too large to be counted exactly, or a storage plan packs its operands.
         """
         _check_stored(layer, self.machine)
-        if math.prod(layer.dims) > MAX_LOOP_ITERATIONS:
-            raise WorkloadError(f"layer {layer.name}: {math.prod(layer.dims):.3g} MACs, at most 2^50 can be simulated")
+        check_size(layer)
         asked = (_plain(self.machine), _plain(self.constraint), self.objective, self.uneven, layer.shape_key, *what)
         return cache.key_of(*asked, code=CODE)
 
@@ -190,6 +189,7 @@ def given_result(layer: Layer, machine: Machine, nest: Nest) -> NestResult:
         InputError: It is not a mapping of the layer on the machine, does not fit, or a storage plan packs operands.
     """
     _check_stored(layer, machine)
+    check_size(layer)
     check_mapping(nest, layer, machine)
     return nest_result(layer, machine, nest, GIVEN, space=1, evaluated=1, complete=False)
 
