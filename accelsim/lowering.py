@@ -26,6 +26,10 @@ MAX_SEARCHED_SIZE = 2**24
 """Largest dim of a layer, side of its input, stride, dilation and padding; also of outputs times taps along one axis,
 which the kernels walk one by one."""
 
+MAX_NEST_SIZE = 2**17
+"""Largest dim of a layer that is searched on a general machine, which takes a minute of processor time for one such
+dim (an output for every word of a large vocabulary) and grows faster than the dim."""
+
 MAX_FILTER_TAPS = 2**16
 """Largest product of R and S; zero skipping has a table of the iterations that may be left of a filter."""
 
@@ -39,15 +43,19 @@ TILED_DIMS = (Dim.N, Dim.G, Dim.K, Dim.C, Dim.P, Dim.Q)
 """Dims that the buffer's tiles cut; filters stay whole."""
 
 
-def check_size(layer: Layer) -> None:
+def check_size(layer: Layer, *, largest_dim: int = MAX_SEARCHED_SIZE) -> None:
     """Refuse a layer that is too large to be searched in reasonable time, or to be counted exactly.
+
+    Args:
+        layer: The layer.
+        largest_dim: The largest dim that can be searched.
 
     Raises:
         WorkloadError: Names the layer, what is too large, and how large it may be.
     """
     taps = layer.R * layer.S
     for what, size, most in (
-        *((f"dim {name}", size, MAX_SEARCHED_SIZE) for name, size in layer.dims._asdict().items()),
+        *((f"dim {name}", size, largest_dim) for name, size in layer.dims._asdict().items()),
         ("input height", layer.H, MAX_SEARCHED_SIZE),
         ("input width", layer.W, MAX_SEARCHED_SIZE),
         ("stride", max(layer.stride), MAX_SEARCHED_SIZE),

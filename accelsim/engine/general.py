@@ -18,7 +18,7 @@ from accelsim.dims import Operand
 from accelsim.engine.analytical import LayerResult
 from accelsim.engine.closed_form import MAC, Cost, evaluate
 from accelsim.errors import NoMappingError, WorkloadError
-from accelsim.lowering import check_size
+from accelsim.lowering import MAX_NEST_SIZE, check_size
 from accelsim.mapping.arrays import Count
 from accelsim.mapping.feasible import why_nothing_fits
 from accelsim.mapping.handwritten import check_mapping
@@ -108,7 +108,7 @@ class NestSearch:
             WorkloadError: The layer is too large to be counted exactly, or a storage plan packs its operands.
         """
         _check_stored(layer, self.machine)
-        check_size(layer)
+        check_size(layer, largest_dim=MAX_NEST_SIZE)
         asked = (_plain(self.machine), _plain(self.constraint), self.objective, self.uneven, layer.shape_key, *what)
         return cache.key_of(*asked, code=CODE)
 
