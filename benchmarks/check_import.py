@@ -147,7 +147,7 @@ def export(module: Any, path: Path, shape: tuple[int, ...], *, present: bool) ->
     import torch  # noqa: PLC0415
 
     torch.backends.mha.set_fastpath_enabled(False)
-    options: dict[str, Any] = {"dynamo": True, "verbose": False}
+    options: dict[str, Any] = {"dynamo": True, "verbose": False, "external_data": False}
     if not present:
         kept = torch.onnx.TrainingMode.PRESERVE
         options = {"dynamo": False, "opset_version": 17, "training": kept, "do_constant_folding": False}
