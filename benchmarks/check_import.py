@@ -82,9 +82,7 @@ MODELS: dict[str, Model] = {
     "shufflenet_v2": Model(tv("shufflenet_v2_x1_0"), "shufflenet_v2"),
     "googlenet": Model(tv("googlenet", aux_logits=False, init_weights=False), "", "torchvision's has batch norms"),
     "mobilenet_v3_small": Model(tv("mobilenet_v3_small"), "", "not built in"),
-    "convnext_tiny": Model(
-        tv("convnext_tiny"), "", "not built in", known={"present": "its exporter turns a transposition into a Gather"}
-    ),
+    "convnext_tiny": Model(tv("convnext_tiny"), "", "not built in"),
     "swin_t": Model(
         tv("swin_t"),
         "",
