@@ -71,12 +71,17 @@ def _simulation_options(command: Callable[..., None]) -> Callable[..., None]:
             help="Best of the hardware's, one by name, or any.",
         ),
         click.option("--objective", type=OBJECTIVE, default="cycles", show_default=True, help="cycles, energy or edp."),
-        click.option("--batch", type=int, default=1, show_default=True, help="Images at a time."),
+        click.option("--batch", type=int, help="Images at a time (default: 1, or as the storage plan says)."),
         click.option("--mapping-space", help="uniform or uneven places of tiles (default: the hardware's)."),
         click.option("--search-limit", type=int, help="Bounds a layer after which a mapping need not be proven best."),
     ):
         command = option(command)
     return command
+
+
+_storage_option = click.option(
+    "--storage", type=click.Path(), help="YAML file of how operands lie in DRAM: bits, zeros, layouts, by layer."
+)
 
 
 def _import_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -178,6 +183,7 @@ def _write_text(path: str, text: str) -> None:
 @_simulation_options
 @click.option("--engine", default="analytical", show_default=True, help="Engine that computes the costs.")
 @click.option("--mapping", "mappings", type=click.Path(), help="YAML file of mappings by layer, taken as they are.")
+@_storage_option
 @_import_options
 @click.option("--out", type=click.Path(), help="Folder for tables, plots and a manifest.")
 @selection_options
@@ -209,6 +215,7 @@ def run(network: str, hardware: str, out: str | None, format_: str, importing: d
 @click.argument("layer")
 @_hardware_option
 @_simulation_options
+@_storage_option
 @click.option("--plot", type=click.Path(), help="Picture of the nest and of how full memories are: PNG, SVG or PDF.")
 @click.option(
     "--format",
@@ -293,6 +300,7 @@ def _map_several(
 @click.argument("network", type=NETWORK)
 @_hardware_option
 @_simulation_options
+@_storage_option
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the integers that are computed with.")
 @click.option("--format", "format_", type=DATA_FORMATS, default="table", show_default=True, help="What to print.")
 def verify_command(network: str, hardware: str, seed: int, format_: str, **options: Any) -> None:
@@ -319,6 +327,7 @@ def verify_command(network: str, hardware: str, seed: int, format_: str, **optio
 @click.argument("layer")
 @_hardware_option
 @_simulation_options
+@_storage_option
 @click.option("--dram", "dram_name", help="DRAM with banks behind the DMA: ddr4 or lpddr4 (default: a bandwidth).")
 @click.option("--out", default="trace", show_default=True, type=click.Path(), help="Folder to write to.")
 def trace_command(network: str, layer: str, hardware: str, dram_name: str | None, out: str, **options: Any) -> None:
@@ -384,6 +393,7 @@ def compare_command(
 @click.argument("network", type=NETWORK)
 @_hardware_option
 @_simulation_options
+@_storage_option
 @click.option("--plot", type=click.Path(), help="Picture of the layers below the roofs: a PNG, SVG or PDF file.")
 @selection_options
 @click.option("--format", "format_", type=DATA_FORMATS, default="table", show_default=True, help="What to print.")

@@ -22,8 +22,69 @@ from accelsim.workload.layer import Layer
 MAX_LOOP_ITERATIONS = 2**50
 """Largest product of a layer's dims; keeps every count far below 2^63 and exact in a float64."""
 
+MAX_SEARCHED_SIZE = 2**24
+"""Largest dim of a layer, side of its input, stride, dilation and padding; also of outputs times taps along one axis,
+which the kernels walk one by one."""
+
+MAX_NEST_SIZE = 2**17
+"""Largest dim of a layer that is searched on a general machine, which takes a minute of processor time for one such
+dim (an output for every word of a large vocabulary) and grows faster than the dim."""
+
+MAX_FILTER_TAPS = 2**16
+"""Largest product of R and S; zero skipping has a table of the iterations that may be left of a filter."""
+
+MAX_TRAFFIC_WORDS = 2**60
+"""Most words that any mapping of a layer may move of one operand; far below 2^63, where kernels would overflow."""
+
+MAX_TILINGS = 2**26
+"""Most tilings of a layer that are compared; each has a bound in memory."""
+
 TILED_DIMS = (Dim.N, Dim.G, Dim.K, Dim.C, Dim.P, Dim.Q)
 """Dims that the buffer's tiles cut; filters stay whole."""
+
+
+def check_size(layer: Layer, *, largest_dim: int = MAX_SEARCHED_SIZE) -> None:
+    """Refuse a layer that is too large to be searched in reasonable time, or to be counted exactly.
+
+    Args:
+        layer: The layer.
+        largest_dim: The largest dim that can be searched.
+
+    Raises:
+        WorkloadError: Names the layer, what is too large, and how large it may be.
+    """
+    taps = layer.R * layer.S
+    for what, size, most in (
+        *((f"dim {name}", size, largest_dim) for name, size in layer.dims._asdict().items()),
+        ("input height", layer.H, MAX_SEARCHED_SIZE),
+        ("input width", layer.W, MAX_SEARCHED_SIZE),
+        ("stride", max(layer.stride), MAX_SEARCHED_SIZE),
+        ("dilation", max(layer.dilation), MAX_SEARCHED_SIZE),
+        ("padding", max(layer.padding), MAX_SEARCHED_SIZE),
+        ("P x R", layer.P * layer.R, MAX_SEARCHED_SIZE),
+        ("Q x S", layer.Q * layer.S, MAX_SEARCHED_SIZE),
+        ("R x S", taps, MAX_FILTER_TAPS),
+        ("number of MACs", math.prod(layer.dims), MAX_LOOP_ITERATIONS),
+        ("number of words that a mapping may move", _most_traffic_words(layer), MAX_TRAFFIC_WORDS),
+    ):
+        if size > most:
+            raise WorkloadError(
+                f"layer {layer.name}: its {what} is {_large(size)}, at most {most} (2^{most.bit_length() - 1}) can be "
+                "searched"
+            )
+
+
+def _most_traffic_words(layer: Layer) -> int:
+    """Return a bound of the words of one operand that any mapping moves.
+
+    Weights and partial sums move once for each MAC at most. A tile of inputs spans stride x outputs + dilation x taps
+    pixels along an axis at most, however the outputs and the taps are cut.
+    """
+    return math.prod(layer.dims) * math.prod(map(sum, zip(layer.stride, layer.dilation, strict=True)))
+
+
+def _large(size: int) -> str:
+    return str(size) if size < 10**15 else f"{size:.3g}" if size < 10**300 else "more than 10^300"
 
 
 def lower_layer(layer: Layer) -> LayerArrays:
@@ -32,14 +93,14 @@ def lower_layer(layer: Layer) -> LayerArrays:
     Raises:
         WorkloadError: The layer is too large to be counted exactly.
     """
-    if math.prod(layer.dims) > MAX_LOOP_ITERATIONS:
-        raise WorkloadError(f"layer {layer.name}: {math.prod(layer.dims):.3g} MACs, at most 2^50 can be simulated")
+    check_size(layer)
     return LayerArrays(
         dims=np.array(layer.dims, dtype=np.int64),
         stride=np.array(layer.stride, dtype=np.int64),
         dilation=np.array(layer.dilation, dtype=np.int64),
         pad=np.array((layer.padding.top, layer.padding.left), dtype=np.int64),
         size=np.array(layer.array_input_size, dtype=np.int64),
+        dram_words=np.array(layer.stored, dtype=np.float64),
     )
 
 
@@ -138,9 +199,18 @@ def tile_candidates(
 
     Returns:
         int64[6, most] sizes, padded with ones, and int64[6] how many each dim has.
+
+    Raises:
+        WorkloadError: There are more tilings than can be compared.
     """
     blocks = _blocks(machine) if whole_blocks else [1] * len(Dim)
     choices = [_sizes(size, block) for size, block in zip(layer.dims.tolist(), blocks, strict=True)][: len(TILED_DIMS)]
+    tilings = math.prod(map(len, choices))
+    if tilings > MAX_TILINGS:
+        raise WorkloadError(
+            f"{_large(tilings)} tilings of its dims {', '.join(map(str, layer.dims))} would have to be compared, at "
+            f"most {MAX_TILINGS} (2^{MAX_TILINGS.bit_length() - 1}) can be"
+        )
     sizes = np.ones((len(choices), max(map(len, choices))), dtype=np.int64)
     for row, choice in enumerate(choices):
         sizes[row, : len(choice)] = choice
@@ -149,8 +219,11 @@ def tile_candidates(
 
 @lru_cache(maxsize=4096)  # a search asks for the same dims and blocks on every machine
 def _sizes(dim: int, block: int) -> tuple[int, ...]:
-    smallest = (math.ceil(dim / count) for count in range(1, dim + 1))
-    return tuple(dict.fromkeys(min(dim, math.ceil(size / block) * block) for size in smallest))
+    sizes = [dim]  # the smallest that gives 1, 2, ... tiles, from each to the next smaller one
+    while sizes[-1] > 1:
+        tiles = -(-dim // (sizes[-1] - 1))
+        sizes.append(-(-dim // tiles))
+    return tuple(dict.fromkeys(min(dim, -(-size // block) * block) for size in sizes))
 
 
 def _blocks(machine: MachineArrays) -> list[int]:

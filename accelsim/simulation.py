@@ -35,6 +35,7 @@ from accelsim.result import Result
 from accelsim.workload.layer import Layer
 from accelsim.workload.loader import load_network
 from accelsim.workload.network import Network
+from accelsim.workload.storage_plan import StoragePlan, load_storage, with_storage
 
 ENGINES = ("analytical", "cycle")
 """Engines that can run a network: the closed form, and the one that executes the mappings that it chose."""
@@ -49,7 +50,8 @@ def simulate(
     *,
     dataflow: str = "best",
     objective: str = "cycles",
-    batch: int = 1,
+    batch: int | None = None,
+    storage: StoragePlan | str | os.PathLike[str] | None = None,
     engine: str = "analytical",
     mapping_space: str | None = None,
     search_limit: int | None = None,
@@ -64,7 +66,8 @@ def simulate(
         dataflow: ``best`` (the best of the hardware's named ones for every layer), ``any`` (no constraint), one of the
             hardware's by name, or one of the field's (ws, is, os, os_soc_mop, os_moc_sop, os_moc_mop, rs, nlr).
         objective: What a mapping is chosen for: ``cycles`` (ties: energy), ``energy`` (ties: cycles), or ``edp``.
-        batch: Images at a time.
+        batch: Images at a time; None: as the storage plan says, or 1.
+        storage: How operands lie in DRAM, or the path of a storage plan's file; None: as the array takes them.
         engine: ``analytical``, or ``cycle``, which then executes the mappings found on seeded integers.
         mapping_space: ``uniform`` (one place per memory) or ``uneven`` (each operand's tile at its own place);
             None takes the hardware's. Fixed programs have a space of their own.
@@ -90,8 +93,8 @@ def simulate(
     """
     objective_of(objective)
     _check_choice("engine", engine, ENGINES)
-    net = (load_network(network) if isinstance(network, str) else network).with_batch(batch)
     hw = load_hardware(hardware) if isinstance(hardware, str) else hardware
+    net, batch = placed(network, hw, batch, storage)
     space = mapping_space_of(hw, mapping_space)
     run = _Run(
         hw, dataflow_names(hw, dataflow), objective, uneven=space == "uneven", limit=search_limit_of(search_limit)
@@ -111,6 +114,8 @@ def simulate(
         options["mapping_space"] = space
         if search_limit is not None:
             options["search_limit"] = search_limit
+    if storage is not None:
+        options["storage"] = "given" if isinstance(storage, StoragePlan) else os.fspath(storage)
     return Result(
         network=net,
         hardware=hw,
@@ -163,6 +168,32 @@ def compare(networks: Iterable[Network | str], hardware: Iterable[Hardware | str
     nets = [load_network(network) if isinstance(network, str) else network for network in networks]
     machines = [load_hardware(machine) if isinstance(machine, str) else machine for machine in hardware]
     return [simulate(network, machine, **options) for machine in machines for network in nets]  # type: ignore[arg-type]
+
+
+def placed(
+    network: Network | str,
+    hardware: Hardware,
+    batch: int | None = None,
+    storage: StoragePlan | str | os.PathLike[str] | None = None,
+) -> tuple[Network, int]:
+    """Return a network as an accelerator meets it, at its batch and stored in DRAM as asked, and the batch.
+
+    Args:
+        network: The network, or what ``load_network`` takes.
+        hardware: The accelerator.
+        batch: As of ``simulate``.
+        storage: As of ``simulate``.
+
+    Raises:
+        InputError: A name, the batch or the plan is wrong.
+    """
+    net = load_network(network) if isinstance(network, str) else network
+    if storage is None:
+        images = 1 if batch is None else batch
+        return net.with_batch(images), images
+    plan = storage if isinstance(storage, StoragePlan) else load_storage(storage, net)
+    images = batch if batch is not None else plan.batch or 1
+    return with_storage(net.with_batch(images), plan, hardware.word_bits), images
 
 
 def dataflow_names(hardware: Hardware, dataflow: str) -> tuple[str, ...]:

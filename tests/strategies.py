@@ -5,7 +5,7 @@ Draws are kept to a few hundred MACs, since every case is also walked in pure Py
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from accelsim.dims import Dim
 from accelsim.hardware.spec import Dataflow, EnergyUnit, Fanout, Hardware, Mac, Memory
 from accelsim.mapping.kernels import ORDERS
-from accelsim.workload.layer import Layer, Op, Shape
+from accelsim.workload.layer import AS_COMPUTED, Layer, Op, Shape, Stored
 
 FLOW = "flow"
 """Name of the one dataflow of a drawn machine."""
@@ -107,9 +107,15 @@ def machine(
     )
 
 
+STORED = (AS_COMPUTED, AS_COMPUTED, Stored(0.3), Stored(1.25), Stored(0.5, 0.25, 0.7), Stored(0.1, 2.0, 1.5))
+"""Ways to store operands in DRAM: as they are, and in fewer words or more."""
+
+
 @st.composite
 def layers(draw: st.DrawFn, *, most: int = 4, plain: bool = False) -> Layer:
     """Convolutions of every kind (pointwise, strided, dilated, asymmetric, grouped, depthwise) and linear layers.
+
+    Their operands are stored as they are, or by a plan.
 
     Args:
         draw: Hypothesis's.
@@ -118,8 +124,10 @@ def layers(draw: st.DrawFn, *, most: int = 4, plain: bool = False) -> Layer:
     """
     batch = draw(st.sampled_from([1, 1, 1, 2, 3]))
     outputs, inputs = draw(st.integers(1, most)), draw(st.integers(1, most))
+    stored = draw(st.sampled_from(STORED))
     if draw(st.integers(0, 9)) == 0:
-        return Layer(name="linear", op=Op.LINEAR, N=batch, K=outputs, C=inputs, input_shapes=(Shape(inputs, 1, 1),))
+        shapes = (Shape(inputs, 1, 1),)
+        return Layer(name="linear", op=Op.LINEAR, N=batch, K=outputs, C=inputs, input_shapes=shapes, stored=stored)
     groups = draw(st.sampled_from([1, 1, 1, 2, 3]))
     if draw(st.integers(0, 4)) == 0:  # depthwise, with a multiplier
         inputs = 1
@@ -130,7 +138,7 @@ def layers(draw: st.DrawFn, *, most: int = 4, plain: bool = False) -> Layer:
     for axis in range(2):
         extent = (kernel[axis] - 1) * dilation[axis] + 1 - sum(padding[2 * axis : 2 * axis + 2])
         size.append(draw(st.integers(max(1, extent), max(1, extent) + most + 1)))
-    return Layer.conv(
+    layer = Layer.conv(
         "conv",
         groups * inputs,
         groups * outputs,
@@ -142,6 +150,7 @@ def layers(draw: st.DrawFn, *, most: int = 4, plain: bool = False) -> Layer:
         groups=groups,
         batch=batch,
     )
+    return replace(layer, stored=stored)
 
 
 @st.composite

@@ -117,6 +117,11 @@ BROKEN = {
         model([node("Relu", "x", "a"), node("Abs", "x", "a"), node("Neg", "a")]).SerializeToString(),
         "tensor 'a' is defined twice",
     ),
+    "nothing to add": (model([node("Add", "")]).SerializeToString(), "input 1 is missing"),
+    "nothing to compare": (
+        model([node("BitShift", "", "a"), node("Add", "x a")]).SerializeToString(),
+        "input 1 is missing",
+    ),
     "no input": (model([node("Relu", "x")], {"x": weights(2)}).SerializeToString(), "has no input"),
     "no output": (model([node("Relu", "x", "a")]).SerializeToString(), "output 'y' is not made by any node"),
     "wrong type of attribute": (

@@ -257,6 +257,8 @@ def test_a_layer_may_not_read_a_later_one(tmp_path):
         ),
         ("name: n\nfamily: alexnet\nfact: []\n", "net.yaml:3: fact: unknown key; did you mean 'facts'?"),
         ("family: alexnet\n", "net.yaml:1: missing field 'name', text"),
+        ("name: ''\nfamily: alexnet\n", "net.yaml:1: name: expected text that is not empty, got ''"),
+        ("name: x\nfamily: alexnet\nparameters: {name: ''}\n", "a network's name must not be empty"),
         ("", "net.yaml: is empty"),
     ],
 )

@@ -181,6 +181,7 @@ MOVES = [
     (node("Resize", "x - - sizes", mode="nearest"), {"sizes": ints(1, 4, 9, 12)}, Op.UPSAMPLE),
     (node("DepthToSpace", "x", blocksize=2), {}, Op.MOVE),
     (node("SpaceToDepth", "x", blocksize=2), {}, Op.MOVE),
+    (node("Gather", "x where", axis=1), {"where": ints(0, 1, 2, 3)}, None),
     (node("Gather", "x where", axis=1), {"where": ints(0, 2, 3)}, Op.MOVE),
     (node("Gather", "x where", axis=2), {"where": ints(-1)}, Op.SLICE),
     (node("ArgMax", "x", axis=1, keepdims=1), {}, Op.MOVE),

@@ -107,7 +107,6 @@ def test_the_command_line_verifies_and_traces(tmp_path, monkeypatch):
     """Exit status 0 with a table where all agree, 1 with a sentence where not; a folder of what happened."""
     small = one(Layer.conv("conv", 8, 8, 6, 3))
     monkeypatch.setattr("accelsim.simulation.load_network", lambda name: small)
-    monkeypatch.setattr("accelsim.report.layer_trace.load_network", lambda name: small)
     runner = CliRunner()
     done = runner.invoke(app, ["verify", "small", "--hw", "8x8_32KB"], catch_exceptions=False)
     assert done.exit_code == 0

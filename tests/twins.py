@@ -353,31 +353,33 @@ def walk(
     """
     array = Array(layer, hardware, dataflow, rules)
     counts = array.always
-    loads: list[int] = []  # words that tile i needs and the buffer does not hold
-    stores: list[int] = []  # words that the buffer gives up when tile i is done
+    loads: list[float] = []  # words in DRAM of what tile i needs and the buffer does not hold
+    stores: list[float] = []  # words in DRAM of what the buffer gives up when tile i is done
     computing: list[float] = []
     held: dict[Operand, tuple[range, ...]] = {}
     in_dram: Words = set()
     scopes = list(buffer_tiles(layer, tile, order))
     for here, after in pairwise([*scopes, None]):
         assert here is not None
-        load = 0
+        load = 0.0
         for operand in Operand:
             words = words_of(layer, operand, here, whole_span=True)
             if held.get(operand) == identity(operand, here) or (operand is O and not words & in_dram):
                 continue
-            load += len(words)
-            counts[Count[f"DRAM_READ_{operand.name}"]] += len(words)
+            came = len(words) * (1.0 if operand is O else layer.stored[operand])
+            load += came
+            counts[Count[f"DRAM_READ_{operand.name}"]] += came
             counts[Count[f"GLB_WRITE_{operand.name}"]] += len(words)
         held = {operand: identity(operand, here) for operand in Operand}
         leaves = after is None or held[O] != identity(O, after)
         outputs = words_of(layer, O, here) if leaves else set()
         loads.append(load)
-        stores.append(len(outputs))
+        left = len(outputs) * (layer.stored.outputs if here[C].stop == layer.C else 1.0)
+        stores.append(left)
         computing.append(array.run(here, last_of_outputs=leaves))
         in_dram |= outputs
         counts[Count.GLB_READ_O] += len(outputs)
-        counts[Count.DRAM_WRITE_O] += len(outputs)
+        counts[Count.DRAM_WRITE_O] += left
     return Walk(
         *_lockstep(loads, computing, stores, hardware),
         iterations=array.iterations * array.density,
@@ -394,13 +396,13 @@ def _totals(array: Array) -> dict[Count, float]:
 
 
 def _lockstep(
-    loads: list[int], computing: list[float], stores: list[int], hardware: Hardware
+    loads: list[float], computing: list[float], stores: list[float], hardware: Hardware
 ) -> tuple[float, float, float]:
     """Return the time, the array's and the DMA's, of a pipeline in which all swap halves at once."""
     dram = hardware.memories[0]
     bandwidth = math.inf if dram.words_per_cycle is None else dram.words_per_cycle
 
-    def transfer(words: int) -> float:
+    def transfer(words: float) -> float:
         return dram.latency_cycles + words / bandwidth if words else 0.0
 
     cycles = dma = transfer(loads[0])

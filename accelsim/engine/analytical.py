@@ -13,6 +13,7 @@ import numpy as np
 from accelsim import cache
 from accelsim.compilation import announce
 from accelsim.dims import Operand
+from accelsim.errors import WorkloadError
 from accelsim.hardware.spec import Hardware
 from accelsim.lowering import TILED_DIMS, lower_layer, lowered, tile_candidates
 from accelsim.mapping.arrays import Count
@@ -99,13 +100,19 @@ def solve_layer(layer: Layer, hardware: Hardware, dataflow: str, objective: str)
         hardware: The accelerator.
         dataflow: Name of one of its dataflows.
         objective: One of ``OBJECTIVES``; ties go to the other quantity.
+
+    Raises:
+        WorkloadError: The layer is too large.
     """
     from accelsim.mapping import kernels  # noqa: PLC0415 - numba is loaded only where something is searched
 
     announce(kernels.solve, "the mapper's", "15 s")
     arrays, machine = lower_layer(layer), lowered(hardware).arrays(dataflow, layer)
     for whole_blocks in (True, False):
-        sizes, lengths = tile_candidates(arrays, machine, whole_blocks=whole_blocks)
+        try:
+            sizes, lengths = tile_candidates(arrays, machine, whole_blocks=whole_blocks)
+        except WorkloadError as wrong:
+            raise WorkloadError(f"layer {layer.name}: {wrong}") from None
         found, tile, order, space, walked, times, counts = kernels.solve(
             sizes, lengths, arrays, machine, OBJECTIVES.index(objective)
         )

@@ -15,7 +15,7 @@ from accelsim.engine.cycle import Execution, execute
 from accelsim.engine.general import NestResult
 from accelsim.engine.pipeline import Timing
 from accelsim.engine.reference import Executed, execute_reference
-from accelsim.engine.tensors import Tensors, convolve, random_tensors
+from accelsim.engine.tensors import Tensors, check_executable, convolve, random_tensors
 from accelsim.hardware.spec import Hardware
 from accelsim.lowering import lower_layer, lower_machine, unit_energies
 from accelsim.mapping.arrays import Count
@@ -83,7 +83,12 @@ def execute_all(
         check_outputs: Whether outputs are compared with a convolution in NumPy.
         seed: Of the operands.
         progress: Called with (MACs done, MACs in all).
+
+    Raises:
+        WorkloadError: A layer is too large to be executed.
     """
+    for result in results:
+        check_executable(result.layer)
     total = sum(result.layer.macs for result in results)
     done = [0.0] * len(results)  # MACs by layer; every thread writes its own layer's
 

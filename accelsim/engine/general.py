@@ -18,14 +18,14 @@ from accelsim.dims import Operand
 from accelsim.engine.analytical import LayerResult
 from accelsim.engine.closed_form import MAC, Cost, evaluate
 from accelsim.errors import NoMappingError, WorkloadError
-from accelsim.lowering import MAX_LOOP_ITERATIONS
+from accelsim.lowering import MAX_NEST_SIZE, check_size
 from accelsim.mapping.arrays import Count
 from accelsim.mapping.feasible import why_nothing_fits
 from accelsim.mapping.handwritten import check_mapping
 from accelsim.mapping.hierarchy import LoopConstraint, Machine
 from accelsim.mapping.mapping import NestMapping
 from accelsim.mapping.nest import Nest, from_data, to_data
-from accelsim.workload.layer import Layer
+from accelsim.workload.layer import AS_COMPUTED, Layer
 
 if TYPE_CHECKING:
     from accelsim.mapping.search import Found
@@ -107,10 +107,10 @@ class NestSearch:
         """Return the cache key of what ``solve`` would compute, or another question that ``what`` tells apart.
 
         Raises:
-            WorkloadError: The layer is too large to be counted exactly.
+            WorkloadError: The layer is too large to be counted exactly, or a storage plan packs its operands.
         """
-        if math.prod(layer.dims) > MAX_LOOP_ITERATIONS:
-            raise WorkloadError(f"layer {layer.name}: {math.prod(layer.dims):.3g} MACs, at most 2^50 can be simulated")
+        _check_stored(layer, self.machine)
+        check_size(layer, largest_dim=MAX_NEST_SIZE)
         how = (_plain(self.machine), _plain(self.constraint), self.objective, self.uneven, self.limit)
         asked = (*how, layer.shape_key, *what)
         return cache.key_of(*asked, code=CODE)
@@ -179,12 +179,25 @@ def _answer(found: Found) -> NestAnswer:
     )
 
 
+def _check_stored(layer: Layer, machine: Machine) -> None:
+    """Refuse operands that lie in DRAM in other words than those of the machine: neither search nor costs know them."""
+    if layer.stored != AS_COMPUTED:
+        words = ", ".join(f"{operand.name} {layer.stored[operand]:.3g}" for operand in Operand)
+        raise WorkloadError(
+            f"layer {layer.name}: the storage plan packs its words in DRAM ({words} of a word), which only fixed "
+            f"programs (the dataflows of 16x16_128KB and 8x8_32KB) take into account; mappings of {machine.name} move "
+            "whole words: leave the plan out"
+        )
+
+
 def given_result(layer: Layer, machine: Machine, nest: Nest) -> NestResult:
     """Return what a layer costs under a mapping that somebody gives.
 
     Raises:
-        InputError: It is not a mapping of the layer on the machine, or does not fit.
+        InputError: It is not a mapping of the layer on the machine, does not fit, or a storage plan packs operands.
     """
+    _check_stored(layer, machine)
+    check_size(layer)
     check_mapping(nest, layer, machine)
     return nest_result(layer, machine, nest, GIVEN, space=1, evaluated=1, complete=False)
 

@@ -14,10 +14,11 @@ from accelsim.compilation import announce
 from accelsim.dims import USES, Dim, Operand
 from accelsim.engine.dram import BankedDram, runs_of
 from accelsim.engine.tensors import Tensors, image_size, random_tensors
+from accelsim.errors import InputError
 from accelsim.hardware.spec import Hardware
 from accelsim.lowering import lower_layer, lower_machine
 from accelsim.mapping.arrays import Count
-from accelsim.workload.layer import Layer, Op
+from accelsim.workload.layer import AS_COMPUTED, Layer, Op
 
 if TYPE_CHECKING:
     from accelsim.engine.array_kernels import Array, Buffers
@@ -78,9 +79,17 @@ def execute_reference(
         dram: A DRAM with banks, in place of the hardware's bandwidth; its latency stays. W, I and O lie one after the
             other, row-major.
         progress: Called with (tiles done, tiles in all).
+
+    Raises:
+        InputError: Banks are asked of operands that are not stored word by word.
     """
     from accelsim.engine import array_kernels as kernels  # noqa: PLC0415 - numba is loaded only where it is used
 
+    if dram is not None and layer.stored != AS_COMPUTED:
+        raise InputError(
+            f"layer {layer.name}: a DRAM with banks has an address for every word, and the storage plan packs them: "
+            "leave one of the two out"
+        )
     announce(kernels.run_tile, "the cycle engine's", "half a minute")
     if tensors is None:
         tensors = random_tensors(layer, zero_fraction=hardware.zero_fraction.get("W", 0.0))
@@ -226,7 +235,7 @@ class _Run:
         before: tuple[tuple[int, ...], tuple[int, ...]] | None,
     ) -> float:
         """Bring what the buffer does not hold of a tile; return the time of the DMA."""
-        moved, banked = 0, 0.0
+        moved, banked = 0.0, 0.0
         for operand, words, tensor in (
             (Operand.W, buffers.words_w, self.tensors.weights),
             (Operand.I, buffers.words_i, self.tensors.inputs),
@@ -244,13 +253,14 @@ class _Run:
             if operand is Operand.O:
                 buffers.begun[: part.size] = self.in_dram[box].ravel()
                 come = int(self.in_dram[box].sum())
-            self.counts[Count[f"DRAM_READ_{operand.name}"]] += come
+            in_dram = come if operand is Operand.O else come * self.layer.stored[operand]  # O comes as partial sums
+            self.counts[Count[f"DRAM_READ_{operand.name}"]] += in_dram
             self.counts[Count[f"GLB_WRITE_{operand.name}"]] += come
-            moved += come
+            moved += in_dram
             banked += self._banked_cycles(operand, box) if come else 0.0
         return self._transfer_cycles(moved, banked)
 
-    def _transfer_cycles(self, words: int, banked: float) -> float:
+    def _transfer_cycles(self, words: float, banked: float) -> float:
         """Return the time of a transfer; nothing to move takes no time."""
         if not words:
             return 0.0
@@ -274,8 +284,10 @@ class _Run:
         part[...] = buffers.words_o[: part.size].reshape(part.shape)
         self.in_dram[box] = True
         self.counts[Count.GLB_READ_O] += part.size
-        self.counts[Count.DRAM_WRITE_O] += part.size
-        return self._transfer_cycles(part.size, self._banked_cycles(Operand.O, box))
+        finished = start[Dim.C] + size[Dim.C] == self.layer.C
+        in_dram = part.size * self.layer.stored[Operand.O] if finished else part.size
+        self.counts[Count.DRAM_WRITE_O] += in_dram
+        return self._transfer_cycles(in_dram, self._banked_cycles(Operand.O, box))
 
     @staticmethod
     def _lockstep(load: list[float], computing: list[float], store: list[float]) -> tuple[float, float, np.ndarray]:

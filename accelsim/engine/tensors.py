@@ -6,10 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from accelsim.errors import WorkloadError
 from accelsim.workload.layer import Layer, Op
 
 SMALL = 127
 """Largest magnitude of seeded values: sums of 100,000 products stay below 2^31."""
+MAX_EXECUTED_WORDS = 2**29
+"""Most words of all operands together of a layer that is executed: all are held in memory, inputs with padding."""
+MAX_EXECUTED_MACS = 2**38
+"""Most MACs of a layer that is executed, one by one: hours of them."""
 WORDS_AT_ONCE = 2**22
 """Weights that the convolution turns into floating point at a time."""
 
@@ -24,6 +29,23 @@ class Tensors(NamedTuple):
 
     weights: np.ndarray
     inputs: np.ndarray
+
+
+def check_executable(layer: Layer) -> None:
+    """Refuse a layer that is too large to be executed with real numbers.
+
+    Raises:
+        WorkloadError: Names the layer, what is too large, and how large it may be.
+    """
+    height, width = image_size(layer)
+    pixels = (height + sum(layer.padding[:2])) * (width + sum(layer.padding[2:]))
+    words = layer.weights + layer.N * layer.G * layer.C * pixels + layer.output_words
+    for what, size, most in (("words", words, MAX_EXECUTED_WORDS), ("MACs", layer.macs, MAX_EXECUTED_MACS)):
+        if size > most:
+            raise WorkloadError(
+                f"layer {layer.name}: it has {size:.3g} {what}, at most {most} (2^{most.bit_length() - 1}) can be "
+                "executed; the closed form takes more"
+            )
 
 
 def random_tensors(layer: Layer, seed: int = 0, *, magnitude: int = SMALL, zero_fraction: float = 0.0) -> Tensors:

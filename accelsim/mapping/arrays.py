@@ -13,13 +13,23 @@ import numpy as np
 
 
 class LayerArrays(NamedTuple):
-    """A layer as kernels see it: int64 arrays."""
+    """A layer as kernels see it.
+
+    Attributes:
+        dims: int64[8].
+        stride: int64[2], vertical and horizontal, as the following ones.
+        dilation: int64[2].
+        pad: int64[2], padding before the first pixel.
+        size: int64[2], real pixels of the input.
+        dram_words: float64[3], machine words in DRAM for one word of W, of I, and of finished outputs.
+    """
 
     dims: np.ndarray
     stride: np.ndarray
     dilation: np.ndarray
     pad: np.ndarray
     size: np.ndarray
+    dram_words: np.ndarray
 
 
 class MachineArrays(NamedTuple):

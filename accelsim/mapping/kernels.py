@@ -8,7 +8,9 @@ finished,
 
     cycles = L(0) + sum_i max(C(i), L(i+1) + D(i-1)) + D(T-1)
 
-where a transfer of w > 0 words takes latency + w / bandwidth. On the array, a *chunk* is the run of iterations
+where a transfer of w > 0 words takes latency + w / bandwidth. In DRAM an operand may be stored in fewer words, or more,
+than the array takes (``LayerArrays.dram_words``); the DMA expands it on the way, so that the buffer, its ports and
+partial sums have the array's words. On the array, a *chunk* is the run of iterations
 between two changes of the innermost operand tile that the register files keep; it takes max(iterations,
 load) if the next tile is loaded meanwhile, else their sum, plus the switch to the new tile. Where zeros are
 skipped, the iterations left are binomial and the expected maximum is taken: a chunk with few non-zeros still
@@ -381,17 +383,18 @@ def counts_of(counts, blocks, times, pixels, stored, layer, machine):
     out = np.zeros(len(machine.unit_energy))
     out[Count.MAC] = executed
     out[Count.MAC_SKIPPED] = macs - executed
-    out[Count.DRAM_READ_W] = weights * times[W]
-    out[Count.DRAM_READ_I] = image * stored * times[I]
+    in_dram = layer.dram_words
+    out[Count.DRAM_READ_W] = weights * times[W] * in_dram[W]
+    out[Count.DRAM_READ_I] = image * stored * times[I] * in_dram[I]
     out[Count.DRAM_READ_O] = outputs * (times[O] - 1)
-    out[Count.DRAM_WRITE_O] = outputs * times[O]
+    out[Count.DRAM_WRITE_O] = outputs * (times[O] - 1 + in_dram[O])  # all but the last are partial sums
     fetched_w = weights * visits[W] * (1.0 if machine.in_rf[W] else machine.skip_density)
     fetched_i = image * pixels * visits[I]
     out[Count.GLB_READ_W] = fetched_w
     out[Count.GLB_READ_I] = fetched_i
-    out[Count.GLB_READ_O] = outputs * (visits[O] - 1) + out[Count.DRAM_WRITE_O]
-    out[Count.GLB_WRITE_W] = out[Count.DRAM_READ_W]
-    out[Count.GLB_WRITE_I] = out[Count.DRAM_READ_I]
+    out[Count.GLB_READ_O] = outputs * (visits[O] - 1) + outputs * times[O]
+    out[Count.GLB_WRITE_W] = weights * times[W]
+    out[Count.GLB_WRITE_I] = image * stored * times[I]
     out[Count.GLB_WRITE_O] = outputs * visits[O] + out[Count.DRAM_READ_O]
     if machine.in_rf[W]:
         out[Count.RF_READ_W] = executed
@@ -482,18 +485,19 @@ def lockstep(tile, order, layer, machine):
         for dim in range(6):
             size[dim] = min(tile[dim], layer.dims[dim] - index[dim] * tile[dim])
             ragged |= (1 << dim) if size[dim] < tile[dim] else 0
-        pixels = (index[N] * counts[P] + index[P]) * counts[Q] + index[Q]
+        image = (index[N] * counts[P] + index[P]) * counts[Q] + index[Q]
         images = counts[N] * counts[P] * counts[Q]
         tile_w = (index[G] * counts[K] + index[K]) * counts[C] + index[C]
-        tile_i = (index[G] * counts[C] + index[C]) * images + pixels
-        tile_o = (index[G] * counts[K] + index[K]) * images + pixels
+        tile_i = (index[G] * counts[C] + index[C]) * images + image
+        tile_o = (index[G] * counts[K] + index[K]) * images + image
         revisit = 1 if index[C] > 0 else 0
         words = float(size[N] * size[G] * size[K] * size[P] * size[Q])
         load = 0.0
         if tile_w != last_w:
-            load += size[G] * size[K] * size[C] * size[R] * size[S]
+            load += size[G] * size[K] * size[C] * size[R] * size[S] * layer.dram_words[W]
         if tile_i != last_i:
-            load += size[N] * size[G] * size[C] * spans[0, index[P]] * spans[1, index[Q]]
+            pixels = spans[0, index[P]] * spans[1, index[Q]]
+            load += size[N] * size[G] * size[C] * pixels * layer.dram_words[I]
         if tile_o != last_o and revisit == 1:
             load += words
         busy = transfer_cycles(load, machine) + transfer_cycles(storing, machine)
@@ -504,7 +508,7 @@ def lockstep(tile, order, layer, machine):
             known[ragged, revisit] = tile_cycles(size, revisit == 1, layer, machine)
         computing = known[ragged, revisit]
         array_busy += computing
-        outputs = words
+        outputs = words * layer.dram_words[O] if index[C] == counts[C] - 1 else words
         last_w, last_i, last_o = tile_w, tile_i, tile_o
     busy = transfer_cycles(storing, machine)
     drain = transfer_cycles(outputs, machine)
@@ -611,7 +615,8 @@ def dma_work(counts, times, stored, all_padding, layer, machine):
     weights = float(dims[G] * dims[K] * dims[C] * dims[R] * dims[S])
     inputs = float(dims[N] * dims[G] * dims[C]) * stored
     outputs = float(dims[N] * dims[G] * dims[K] * dims[P] * dims[Q])
-    words = weights * times[W] + inputs * times[I] + outputs * (2 * times[O] - 1)
+    in_dram = layer.dram_words
+    words = weights * times[W] * in_dram[W] + inputs * times[I] * in_dram[I] + outputs * (2 * times[O] - 2 + in_dram[O])
     output_tiles = counts[N] * counts[G] * counts[K] * counts[P] * counts[Q]
     transfers = output_tiles * times[O]
     if not all_padding:
@@ -622,9 +627,10 @@ def dma_work(counts, times, stored, all_padding, layer, machine):
 @nb.njit(cache=True)
 def edge_cycles(tile, counts, first_pixels, layer, machine):
     """Return the cycles of the first load (``first_pixels`` of a channel) and of the last store; nothing hides them."""
-    dims = layer.dims
-    first = float(tile[G] * tile[C]) * (tile[K] * dims[R] * dims[S] + tile[N] * first_pixels)
-    last = 1.0
+    dims, in_dram = layer.dims, layer.dram_words
+    first = tile[K] * dims[R] * dims[S] * in_dram[W] + tile[N] * first_pixels * in_dram[I]
+    first *= float(tile[G] * tile[C])
+    last = in_dram[O]
     for dim in (N, G, K, P, Q):
         last *= dims[dim] - (counts[dim] - 1) * tile[dim]
     return transfer_cycles(first, machine) + transfer_cycles(last, machine)
@@ -632,14 +638,14 @@ def edge_cycles(tile, counts, first_pixels, layer, machine):
 
 @nb.njit(cache=True)
 def energy_of_reloads(stored, layer, machine):
-    """Return float64[3], the energy that W, I and O cost each time they cross the DRAM link once more."""
+    """Return float64[3], the energy that W, I and partial sums cost each time they cross the DRAM link once more."""
     dims, unit = layer.dims, machine.unit_energy
     weights = float(dims[G] * dims[K] * dims[C] * dims[R] * dims[S])
     inputs = float(dims[N] * dims[G] * dims[C]) * stored
     outputs = float(dims[N] * dims[G] * dims[K] * dims[P] * dims[Q])
     more = np.empty(3)
-    more[W] = weights * (unit[Count.DRAM_READ_W] + unit[Count.GLB_WRITE_W])
-    more[I] = inputs * (unit[Count.DRAM_READ_I] + unit[Count.GLB_WRITE_I])
+    more[W] = weights * (layer.dram_words[W] * unit[Count.DRAM_READ_W] + unit[Count.GLB_WRITE_W])
+    more[I] = inputs * (layer.dram_words[I] * unit[Count.DRAM_READ_I] + unit[Count.GLB_WRITE_I])
     more[O] = outputs * (
         unit[Count.DRAM_READ_O] + unit[Count.GLB_WRITE_O] + unit[Count.DRAM_WRITE_O] + unit[Count.GLB_READ_O]
     )

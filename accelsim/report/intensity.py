@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from accelsim.dims import Operand
 from accelsim.engine.general import NestResult
+from accelsim.mapping.arrays import Count
 from accelsim.result import Column, Result
 from accelsim.workload.layer import Op
 
@@ -133,8 +134,11 @@ def ideal_words(layer: Layer) -> dict[Operand, int]:
 
 
 def ideal_bytes(layer: Layer, hardware: Hardware) -> float:
-    """Return the bytes of ``ideal_words``, each operand in its own width."""
-    return sum(words * hardware.operand_width(operand) / 8 for operand, words in ideal_words(layer).items())
+    """Return the bytes of ``ideal_words`` in DRAM, each operand in its own width and as it is stored."""
+    return sum(
+        words * layer.stored[operand] * hardware.operand_width(operand) / 8
+        for operand, words in ideal_words(layer).items()
+    )
 
 
 def _touched(outputs: int, taps: int, stride: int, dilation: int, pad: int, size: int) -> int:
@@ -174,8 +178,9 @@ def _point(
     reads, writes = word_bytes * record["glb_read_words"], word_bytes * record["glb_write_words"]
     if hardware.programs:
         # A word that is filled into the buffer is one write there, one that is drained to DRAM one read.
-        reads -= word_bytes * record["dram_write_words"]
-        writes -= word_bytes * record["dram_read_words"]
+        packed = layer.output_words * (1 - layer.stored.outputs)  # words that DRAM saves of the finished outputs
+        reads -= word_bytes * (record["dram_write_words"] + packed)
+        writes -= word_bytes * float(sum(entry.counts[[Count.GLB_WRITE_W, Count.GLB_WRITE_I, Count.DRAM_READ_O]]))
     ports = max(_time(reads, most.read_bytes_per_cycle), _time(writes, most.write_bytes_per_cycle))
     if isinstance(entry, NestResult):
         outermost = hardware.memories[0].name

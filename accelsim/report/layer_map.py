@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from accelsim.hardware.spec import Hardware
     from accelsim.workload.layer import Layer
     from accelsim.workload.network import Network
+    from accelsim.workload.storage_plan import StoragePlan
 
 COLORS = {Operand.W: "#0072B2", Operand.I: "#E69F00", Operand.O: "#009E73"}
 """Okabe and Ito's palette: told apart by the colour-blind, too."""
@@ -95,7 +96,13 @@ class LayerMap:
 
 
 def map_layer(
-    network: Network | str, layer: str, hardware: Hardware | str, *, batch: int = 1, **options: Any
+    network: Network | str,
+    layer: str,
+    hardware: Hardware | str,
+    *,
+    batch: int | None = None,
+    storage: StoragePlan | str | PathLike[str] | None = None,
+    **options: Any,
 ) -> LayerMap:
     """Return the best mapping of one layer; options as of ``simulate``.
 
@@ -106,7 +113,7 @@ def map_layer(
     from accelsim.mapping.machine import machine_of  # noqa: PLC0415
     from accelsim.simulation import solve_one  # noqa: PLC0415 - numba is loaded only where it is used
 
-    own, hw = find_layer(network, layer, hardware, batch=batch)
+    own, hw = find_layer(network, layer, hardware, batch=batch, storage=storage)
     result = solve_one(own, hw, **options)
     if isinstance(result, NestResult) and isinstance(result.mapping, NestMapping):
         fills = nest_fills(result.mapping.nest, result.layer, machine_of(hw))
@@ -116,18 +123,23 @@ def map_layer(
 
 
 def find_layer(
-    network: Network | str, layer: str, hardware: Hardware | str, *, batch: int = 1
+    network: Network | str,
+    layer: str,
+    hardware: Hardware | str,
+    *,
+    batch: int | None = None,
+    storage: StoragePlan | str | PathLike[str] | None = None,
 ) -> tuple[Layer, Hardware]:
-    """Return a layer of a network, by name, and an accelerator.
+    """Return a layer of a network, by name, and an accelerator; options as of ``simulate``.
 
     Raises:
         InputError: The network has no such layer on the array, or a name is wrong.
     """
     from accelsim.hardware.loader import load_hardware  # noqa: PLC0415
-    from accelsim.workload.loader import load_network  # noqa: PLC0415
+    from accelsim.simulation import placed  # noqa: PLC0415 - numba is loaded only where it is used
 
-    net = (load_network(network) if isinstance(network, str) else network).with_batch(batch)
     hw = load_hardware(hardware) if isinstance(hardware, str) else hardware
+    net, _ = placed(network, hw, batch, storage)
     names = {own.name: own for own in net.array_layers}
     if layer not in names:
         raise InputError(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from accelsim.hardware.spec import Hardware
     from accelsim.workload.network import Network
+    from accelsim.workload.storage_plan import StoragePlan
 
 MOST_LABELS = 12
 """Mappings that a picture numbers."""
@@ -125,7 +126,8 @@ def map_top(
     *,
     top: int,
     objective: str,
-    batch: int = 1,
+    batch: int | None = None,
+    storage: StoragePlan | str | PathLike[str] | None = None,
     **options: Any,
 ) -> LayerMaps:
     """Return the best mappings of a layer that differ in kind; options as of ``best_mappings``.
@@ -134,7 +136,7 @@ def map_top(
         InputError: The network has no such layer on the array, or an option is wrong.
         NoMappingError: Nothing fits.
     """
-    own, hw = find_layer(network, layer, hardware, batch=batch)
+    own, hw = find_layer(network, layer, hardware, batch=batch, storage=storage)
     results = best_mappings(own, hw, top=top, objective=objective, **options)
     complete = results[0].complete
     end = "no mapping of another kind is better" if len(results) == top else "there is no mapping of another kind"
@@ -149,7 +151,14 @@ def map_top(
 
 
 def map_front(
-    network: Network | str, layer: str, hardware: Hardware | str, *, tolerance: float, batch: int = 1, **options: Any
+    network: Network | str,
+    layer: str,
+    hardware: Hardware | str,
+    *,
+    tolerance: float,
+    batch: int | None = None,
+    storage: StoragePlan | str | PathLike[str] | None = None,
+    **options: Any,
 ) -> LayerMaps:
     """Return the front of a layer's mappings in cycles and energy; options as of ``mapping_front``.
 
@@ -157,7 +166,7 @@ def map_front(
         InputError: The network has no such layer on the array, or an option is wrong.
         NoMappingError: Nothing fits.
     """
-    own, hw = find_layer(network, layer, hardware, batch=batch)
+    own, hw = find_layer(network, layer, hardware, batch=batch, storage=storage)
     front = mapping_front(own, hw, tolerance=tolerance, **options)
     proof = "none has fewer cycles and less energy than one of these"
     if front.tolerance > 0:

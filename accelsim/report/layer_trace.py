@@ -18,9 +18,9 @@ from accelsim.mapping.machine import machine_of
 from accelsim.mapping.mapping import Mapping as LoopNest
 from accelsim.mapping.mapping import NestMapping
 from accelsim.report.trace import Events, nest_events, program_events, save_chrome, save_parquet, save_timeline
-from accelsim.simulation import simulate
-from accelsim.workload.loader import load_network
+from accelsim.simulation import placed, simulate
 from accelsim.workload.network import Network
+from accelsim.workload.storage_plan import StoragePlan
 
 
 def layer_events(result: LayerResult, hardware: Hardware, dram: DramTimings | None = None) -> Events:
@@ -54,6 +54,8 @@ def trace_layer(
     folder: str | os.PathLike[str],
     *,
     dram: DramTimings | None = None,
+    batch: int | None = None,
+    storage: StoragePlan | str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> list[Path]:
     """Execute one layer of a network and write ``trace.parquet``, ``trace.json`` and ``timeline.svg`` to a folder.
@@ -64,17 +66,19 @@ def trace_layer(
         hardware: The accelerator, or what ``load_hardware`` takes.
         folder: Where to write; made if it does not exist.
         dram: As of ``layer_events``.
-        options: As of ``simulate``.
+        batch: As of ``simulate``, as all that follow.
+        storage: Not together with ``dram``.
+        options: Others.
     """
-    net = load_network(network) if isinstance(network, str) else network
     machine = load_hardware(hardware) if isinstance(hardware, str) else hardware
+    net, images = placed(network, machine, batch, storage)
     chosen = net[layer]
     if not chosen.on_array:
         raise InputError(f"layer {layer} of {net.name} only moves data; no array executes it")
     alone = Network(
         name=net.name, input_shape=chosen.input_shapes[0], layers=(chosen,), inputs={chosen.name: ("input",)}
     )
-    events = layer_events(simulate(alone, machine, **options)[layer], machine, dram)
+    events = layer_events(simulate(alone, machine, batch=images, **options)[layer], machine, dram)
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     title = f"{net.name} {layer} on {machine.name}"

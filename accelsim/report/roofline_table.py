@@ -26,8 +26,9 @@ def rows(result: Result) -> list[dict[str, Any]]:
     Every dataflow of the hardware is simulated for the last column.
     """
     reached: list[dict[str, float]] = [{} for _ in layer_points(result)]
+    asked = {name: value for name, value in result.options.items() if name != "storage"}  # its network is stored so
     for dataflow in result.hardware.dataflows:
-        options = {**result.options, "dataflow": dataflow}
+        options = {**asked, "dataflow": dataflow}
         try:
             other = simulate(result.network, result.hardware, **options)
         except NoMappingError:

@@ -194,7 +194,8 @@ def summary_lines(result: Result) -> list[str]:
 def _options_text(result: Result) -> str:
     options = result.options
     space = f" ({options['mapping_space']} mappings)" if "mapping_space" in options else ""
-    return f"batch {options['batch']}, dataflow {options['dataflow']}{space}, objective {options['objective']}"
+    stored = f", stored as {options['storage']} says" if "storage" in options else ""
+    return f"batch {options['batch']}, dataflow {options['dataflow']}{space}, objective {options['objective']}{stored}"
 
 
 def _shares(result: Result) -> list[str]:

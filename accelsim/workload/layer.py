@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from math import inf
 from typing import NamedTuple
 
 from accelsim.errors import WorkloadError
@@ -96,6 +97,24 @@ class Padding(NamedTuple):
 NO_PADDING = Padding()
 
 
+class Stored(NamedTuple):
+    """Words of the machine that one word of each operand takes in DRAM; by position also those of ``Operand``.
+
+    Attributes:
+        weights: Of weights, with what says where they are.
+        inputs: Of inputs.
+        outputs: Of finished outputs; partial sums are the machine's words.
+    """
+
+    weights: float = 1.0
+    inputs: float = 1.0
+    outputs: float = 1.0
+
+
+AS_COMPUTED = Stored()
+"""Operands lie in DRAM as the array takes them."""
+
+
 class Dims(NamedTuple):
     """The eight loop bounds of a layer, in the order that kernels index them."""
 
@@ -157,6 +176,7 @@ class Layer:
         block: Path of the block the layer belongs to, such as ``"stage2/unit3"``; empty at the top.
         params_other: Learned parameters that are neither weights, bias nor a batch norm's: gamma and beta of a layer
             norm, a position embedding that is added, the slopes of an activation.
+        stored: How its operands lie in DRAM, where a storage plan says so.
 
     Examples:
         >>> layer = Layer.conv("conv1", 3, 96, 227, 11, stride=4)
@@ -182,6 +202,7 @@ class Layer:
     detail: str = ""
     block: str = ""
     params_other: int = 0
+    stored: Stored = AS_COMPUTED
 
     def __post_init__(self) -> None:
         for dim, bound in zip(Dims._fields, self.dims, strict=True):
@@ -196,6 +217,8 @@ class Layer:
             raise WorkloadError(f"layer {self.name}: needs at least one input")
         if self.params_other < 0:
             raise WorkloadError(f"layer {self.name}: params_other must not be negative, got {self.params_other}")
+        if not all(0 < words < inf for words in self.stored):
+            raise WorkloadError(f"layer {self.name}: stored must be positive and finite, got {tuple(self.stored)}")
         if self.op is Op.CONV:
             self._check_conv()
 
@@ -391,7 +414,7 @@ class Layer:
     @property
     def shape_key(self) -> tuple[object, ...]:
         """What decides the layer's cost: equal keys are solved once."""
-        return (self.op, self.dims, self.input_shapes, self.stride, self.padding, self.dilation)
+        return (self.op, self.dims, self.input_shapes, self.stride, self.padding, self.dilation, self.stored)
 
     def with_batch(self, batch: int) -> Layer:
         """Return the same layer for ``batch`` images."""

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from msgspec import Meta
 
 from accelsim.data import data_files, data_names
 from accelsim.errors import WorkloadError, did_you_mean
@@ -36,7 +38,7 @@ class NetworkFacts:
         facts: Published figures, with their sources.
     """
 
-    name: str
+    name: Annotated[str, Meta(min_length=1)]
     family: str = ""
     aliases: tuple[str, ...] = ()
     parameters: dict[str, Any] = field(default_factory=dict)

@@ -71,6 +71,8 @@ class Network:
     facts: tuple[Fact, ...] = ()
 
     def __post_init__(self) -> None:
+        if not self.name:
+            raise WorkloadError("a network's name must not be empty")
         seen = {INPUT}
         names = {layer.name for layer in self.layers}
         for layer in self.layers:

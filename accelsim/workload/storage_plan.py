@@ -9,8 +9,10 @@
 A key under ``layers`` is a layer's name or a pattern with ``*`` and ``?``; where several fit a layer, the later one
 wins, field by field. What is said nowhere is the machine's word for the bits, and dense weights without zeros.
 
-``stored_words`` turns this into words per layer and operand: what a mapping's DRAM traffic, counted in words of one
-element each, has to be multiplied by.
+``stored_words`` turns this into words per layer and operand, ``with_storage`` puts them on a network's layers. Of such
+a layer, what crosses DRAM is counted, takes time and costs energy as it is stored; operands are expanded on the way
+into the buffer and packed on the way out, partial sums stay the machine's words. The density says how weights are
+stored; how many zeros an array skips is the accelerator's ``zero_fraction``.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from accelsim.errors import WorkloadError, did_you_mean
-from accelsim.workload.layer import Layer, Op
+from accelsim.workload.layer import Layer, Op, Stored
 from accelsim.workload.network import Network
 from accelsim.workload.storage import Coding, WeightFormat, layer_size
 from accelsim.yamlio import at, convert, read_yaml
@@ -155,6 +157,36 @@ def stored_words(network: Network, plan: StoragePlan, word_bits: int) -> Mapping
         (0.5, 0.5, 1.0)
     """
     return {layer.name: _stored(layer, plan, word_bits) for layer in network.array_layers}
+
+
+def with_storage(network: Network, plan: StoragePlan, word_bits: int) -> Network:
+    """Return a network whose layers on the array lie in DRAM as a plan says.
+
+    Args:
+        network: The network, at its batch.
+        plan: The plan.
+        word_bits: Bits of the machine's word.
+
+    Raises:
+        WorkloadError: Fields of the plan do not go together.
+
+    Examples:
+        >>> from accelsim import load_network
+        >>> plan = StoragePlan(layers={"conv*": LayerStorage(weight_bits=8)})
+        >>> with_storage(load_network("alexnet"), plan, word_bits=16)["conv1"].stored
+        Stored(weights=0.5, inputs=1.0, outputs=1.0)
+    """
+    words = stored_words(network, plan, word_bits)
+    stored = {
+        name: Stored(entry.weights_per_word, entry.inputs_per_word, entry.outputs_per_word)
+        for name, entry in words.items()
+    }
+    return replace(
+        network,
+        layers=tuple(
+            replace(layer, stored=stored[layer.name]) if layer.name in stored else layer for layer in network.layers
+        ),
+    )
 
 
 def _stored(layer: Layer, plan: StoragePlan, word_bits: int) -> StoredWords:

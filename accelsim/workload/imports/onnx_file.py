@@ -16,8 +16,8 @@ from typing import Any
 
 from accelsim.errors import MissingExtraError, WorkloadError, did_you_mean
 
-KEPT_BYTES = 4096
-"""Largest values that are read: shapes, axes and other small constants are far below."""
+KEPT_BYTES = 8192
+"""Largest values that are read: shapes and axes are far below, tables of a thousand indices just so."""
 
 MAX_STRUCTURE_BYTES = 64_000_000
 """Most bytes of everything but values; a model of 100,000 nodes has a third of it."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import floor, prod
 
+import numpy as np
+
 from accelsim.workload.imports.constants import Constant
 from accelsim.workload.imports.onnx_operators import operator
 from accelsim.workload.imports.operations import shape_text
@@ -189,6 +191,10 @@ def _gather(t: Translation, node: Node) -> None:
         kind = "slice" if shape[axis] > 1 else "view"
         cut = {"axis": axis, "start": place, "stop": place + 1, "step": 1} if kind == "slice" else {}
         t.add(node, kind, made, reads=[node.inputs[0]], **cut)
+        return
+    index_values = None if known is None or node.inputs[0] in t.constants else known.value
+    if index_values is not None and np.array_equal(index_values.ravel(), np.arange(shape[axis])):
+        t.add(node, "view", made, reads=[node.inputs[0]])  # every element, in order
         return
     t.add_move(node, [made], "gather")
 

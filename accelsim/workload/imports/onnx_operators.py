@@ -286,7 +286,7 @@ BINARY = {
 
 @operator(*BINARY)
 def _binary(t: Translation, node: Node) -> None:
-    add_elementwise(t, node, BINARY[node.type], range(len(node.inputs)))
+    add_elementwise(t, node, BINARY[node.type], range(max(1, len(node.inputs))))  # none: the first is missing
 
 
 @operator("QLinearAdd", "QLinearMul")
