@@ -281,7 +281,7 @@ def evaluate(nest: Nest, layer: Layer, machine: Machine) -> Cost:
     stop = fill = drain = 0.0
     feeding: set[str] = set()
     taking: set[str] = set()
-    for flow in traffic:
+    for way, flow in zip(ways, traffic, strict=True):
         if flow.target == MAC:
             (taking if flow.operand is Operand.O else feeding).add(flow.source)
             continue
@@ -291,7 +291,7 @@ def evaluate(nest: Nest, layer: Layer, machine: Machine) -> Cost:
         if inner.buffering is Buffering.SINGLE:
             stop += _stop_cycles(flow, stores, machine)
         elif inner.slides and inner.buffering is Buffering.ROLLING and flow.operand is Operand.I:
-            stop += stops * first
+            stop += min(stops, walk.new_windows(way)) * first
         if flow.operand is Operand.O:
             taking.add(flow.source)
             drain += first if inner.buffering is Buffering.DOUBLE else 0.0
@@ -436,9 +436,21 @@ class _Walk:
 
     def visits(self, way: Transfer) -> int:
         """Return how often an instance's tile of the operand is brought."""
-        loops = self._loops(way)
+        return self._times(way, self._loops(way))
+
+    def _times(self, way: Transfer, loops: list[list[bool]]) -> int:
+        """Return how often some loops outside a place repeat, in one instance."""
         every = [[False] * len(Dim) if cut.spatial else row for cut, row in zip(self.cuts, loops, strict=True)]
         return math.prod(len(self._pieces(dim, every, way.target)) for dim in Dim)
+
+    def new_windows(self, way: Transfer) -> int:
+        """Return how often the inputs' window begins anew in an instance, rather than slide on or stay."""
+        loops = self._loops(way)
+        slide = self._slide(way, loops)
+        if slide is not None:
+            index, dim = slide
+            loops[index][dim] = False
+        return self._times(way, loops)
 
     def _store(self, index: int) -> Store:
         step = self.nest.steps[index]
