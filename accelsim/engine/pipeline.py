@@ -12,13 +12,14 @@ from accelsim.dims import USES, Dim, Operand
 from accelsim.engine.closed_form import Transfer, transfers
 from accelsim.engine.latency import CriticalPath, critical_path
 from accelsim.engine.program import Lowered
-from accelsim.engine.visits import Moves
+from accelsim.engine.visits import Moves, moves
 from accelsim.mapping.hierarchy import Buffering, Machine, Reduction, Store
 from accelsim.mapping.nest import Nest, Place, Unrolling, cuts
+from accelsim.workload.layer import Layer
 
 if TYPE_CHECKING:
     from accelsim.engine.execute_kernels import State
-    from accelsim.engine.pipeline_kernels import Pipeline
+    from accelsim.engine.pipeline_kernels import Clock, Pipeline
 
 MOST_EVENTS = 2_000_000
 """Events that a trace keeps; later ones are counted only."""
@@ -86,20 +87,7 @@ def time_of(
     from accelsim.engine import pipeline_kernels as kernels  # noqa: PLC0415 - numba is loaded only where it is used
 
     pipe, ways = build(executed_moves(state), nest, machine)
-    room = MOST_EVENTS if trace else 0
-    clock = kernels.Clock(
-        total=np.zeros(6),
-        waits=np.zeros(len(ways)),
-        slow=np.zeros(len(machine.stores) + 1),
-        event_kind=np.zeros(room, np.int8),
-        event_way=np.zeros(room, np.int32),
-        event_visit=np.zeros(room, np.int32),
-        event_start=np.zeros(room),
-        event_end=np.zeros(room),
-    )
-    kernels.drive(pipe, clock)
-    if clock.total[kernels.STUCK]:
-        raise AssertionError("the pipeline is stuck")
+    clock = _run(pipe, MOST_EVENTS if trace else 0)
     names = [step.store if isinstance(step, Place) else "" for step in nest.steps]
     waits: dict[tuple[Operand, str], float] = {}
     for number, cycles in zip(ways, clock.waits, strict=True):
@@ -117,6 +105,37 @@ def time_of(
         trace=_trace(clock, lowered, ways, names) if trace else None,
         path=critical_path(pipe) if path else None,
     )
+
+
+def foretold_cycles(nest: Nest, layer: Layer, machine: Machine) -> float:
+    """Return how long a (checked) mapping takes on the engine's clock, by the words that its visits should move.
+
+    Nothing is executed: no operands, no memories. The clock's rules are the engine's; the words are not.
+    """
+    from accelsim.engine import pipeline_kernels as kernels  # noqa: PLC0415
+
+    pipe, _ = build(moves(nest, layer, machine), nest, machine)
+    return float(_run(pipe, 0).total[kernels.TIME])
+
+
+def _run(pipe: Pipeline, room: int) -> Clock:
+    """Return the clock of a pipeline that has run to its end; ``room``: events that are kept."""
+    from accelsim.engine import pipeline_kernels as kernels  # noqa: PLC0415
+
+    clock = kernels.Clock(
+        total=np.zeros(6),
+        waits=np.zeros(len(pipe.count)),
+        slow=np.zeros(pipe.rates.shape[1] + 1),
+        event_kind=np.zeros(room, np.int8),
+        event_way=np.zeros(room, np.int32),
+        event_visit=np.zeros(room, np.int32),
+        event_start=np.zeros(room),
+        event_end=np.zeros(room),
+    )
+    kernels.drive(pipe, clock)
+    if clock.total[kernels.STUCK]:
+        raise AssertionError("the pipeline is stuck")
+    return clock
 
 
 def _trace(clock: object, lowered: Lowered, ways: list[int], names: list[str]) -> Trace:

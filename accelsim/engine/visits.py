@@ -144,9 +144,9 @@ class _Visits(_Walk):
 
     def _visits(self, way: Transfer, fires: int, works: np.ndarray, number: np.ndarray) -> dict[str, np.ndarray]:
         """Return what every visit of a way between two memories moves, by field of ``Moves``."""
-        inside = (0,) * (self.moving - fires)
-        alive = works[(..., *inside)]
-        segment = number[(..., *inside)][alive]
+        inside = (slice(None),) * fires + (0,) * (self.moving - fires)
+        alive = np.asarray(works[inside])
+        segment = np.asarray(number[inside])[alive]
         source, back_source = (part[alive] for part in self._both(way, fires, way.source))
         target, back_target = (part[alive] for part in self._both(way, fires, way.target))
         net, back_net = np.zeros(len(segment)), np.zeros(len(segment))
@@ -173,9 +173,9 @@ class _Visits(_Walk):
     ) -> None:
         """Add what the MACs move of an operand in every segment, in place."""
         outer = min(fires, self.moving)
-        inside = (0,) * (self.moving - outer)
-        alive = works[(..., *inside)]
-        segment = number[(..., *inside)][alive]
+        inside = (slice(None),) * outer + (0,) * (self.moving - outer)
+        alive = np.asarray(works[inside])
+        segment = np.asarray(number[inside])[alive]
         rows = (way.operand, 3)
         for row, part in zip(rows, self._both(way, fires, way.source), strict=True):
             words[row, segment] += part[alive]
@@ -232,9 +232,7 @@ class _Visits(_Walk):
             entries.append(Entry(index, cut.inner[dim], bound, loop))
         return Pieces(start, left, tuple(entries))
 
-    def _factor(
-        self, way: Transfer, dim: Dim, pieces: Pieces, seen_from: int
-    ) -> tuple[np.ndarray, tuple[Entry, ...]]:
+    def _factor(self, way: Transfer, dim: Dim, pieces: Pieces, seen_from: int) -> tuple[np.ndarray, tuple[Entry, ...]]:
         """Return a dim's factor by its loops: sizes of what is used, else how many pieces need words of their own."""
         used = dim in USES[way.operand]
         factor = pieces.size.astype(np.float64) if used else (pieces.size > 0).astype(np.float64)
@@ -254,7 +252,12 @@ class _Visits(_Walk):
         low, high = _interval(self.window[image_axis], runs.start[outer], runs.size[outer], taps.start, taps.size)
         slide = self._slide(way, self._loops(way))
         for axis, entry in enumerate(entries):
-            if slide and entry.loop >= 0 and self.order[entry.loop] == slide and slide[1] in (Dim.P, Dim.Q)[image_axis:image_axis+1]:
+            if (
+                slide
+                and entry.loop >= 0
+                and self.order[entry.loop] == slide
+                and slide[1] in (Dim.P, Dim.Q)[image_axis : image_axis + 1]
+            ):
                 low = _fresh(low, high, axis)
         inside = [
             axis
@@ -353,12 +356,15 @@ def _union(low: np.ndarray, high: np.ndarray, axes: list[int]) -> np.ndarray:
     """Return how many integers lie in the intervals along some axes, each counted once; the axes stay, of length 1."""
     shape = [1 if axis in axes else length for axis, length in enumerate(low.shape)]
     rest = [axis for axis in range(low.ndim) if axis not in axes]
-    low, high = (array.transpose(rest + axes).reshape(*(array.shape[axis] for axis in rest), -1) for array in (low, high))
+    low, high = (
+        array.transpose(rest + axes).reshape(*(array.shape[axis] for axis in rest), -1) for array in (low, high)
+    )
     order = np.argsort(low, axis=-1, kind="stable")
     low, high = np.take_along_axis(low, order, -1), np.take_along_axis(high, order, -1)
     covered = np.maximum.accumulate(high, axis=-1)
     before = np.concatenate([np.zeros_like(covered[..., :1]), covered[..., :-1]], axis=-1)
-    return np.maximum(0, high - np.maximum(low, before)).sum(axis=-1).reshape(shape).astype(np.float64)
+    counted: np.ndarray = np.maximum(0, high - np.maximum(low, before)).sum(axis=-1)
+    return counted.reshape(shape).astype(np.float64)
 
 
 def _most(factor: np.ndarray, entries: tuple[Entry, ...]) -> np.ndarray:
