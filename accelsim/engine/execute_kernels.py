@@ -708,21 +708,26 @@ def hand_out(words, offset, length, at, to, leader, way):
 
 
 @nb.njit(cache=True, nogil=True)
-def hand_out_edge(words, offset, length, at, to, leader, way, pixel, row, col, height, width):
-    """Do as ``hand_out`` where some pixels are padding, which is generated; return (words read, words brought)."""
-    reads, brought = 0, 0
+def hand_out_edge(words, offset, length, at, to, leader, way, pixel, row, col, height, width, line, ratio):
+    """Do as ``hand_out`` where some pixels are padding, which is generated.
+
+    Returns words read, those that the busiest source reads, and words brought.
+    """
+    reads, brought, busiest, before, serving = 0, 0, 0, 0, -1
     for number in range(length):
         if not (0 <= pixel[way, 0, number] + row < height and 0 <= pixel[way, 1, number] + col < width):
             words[to[way, number]] = 0
             continue
-        chief = leader[way, number]
+        chief, giver = leader[way, number], line[way, number] // ratio
+        if giver != serving:
+            busiest, before, serving = max(busiest, reads - before), reads, giver
         if chief == number:
             words[to[way, number]] = words[at[way, number] + offset]
             reads += 1
         else:
             words[to[way, number]] = words[to[way, chief]]
         brought += 1
-    return reads, brought
+    return reads, max(busiest, reads - before), brought
 
 
 @nb.njit(cache=True, nogil=True)
@@ -742,9 +747,9 @@ def visit_line(program: Program, state: State, way):
     ):
         hand_out(state.words_i, offset, length, state.line_at, state.line_to, state.line_leader, way)
     else:
-        reads, brought = hand_out_edge(
+        reads, busiest, brought = hand_out_edge(
             state.words_i, offset, length, state.line_at, state.line_to, state.line_leader, way, state.line_pixel,
-            row, col, height, width,
+            row, col, height, width, state.line, program.way_ratio[way],
         )  # fmt: skip
         state.target_words[way] += brought
         state.point_words[program.way_points[way]] += reads
@@ -753,7 +758,7 @@ def visit_line(program: Program, state: State, way):
                 real = 0 <= state.line_pixel[way, 0, number] + row < height
                 real &= 0 <= state.line_pixel[way, 1, number] + col < width
                 state.point_words[point] += real and state.line_chosen[point, number]
-        return min(reads, state.line_busiest[way]), min(brought, 1)
+        return busiest, min(brought, 1)
     for point in range(program.way_points[way], program.way_points[way + 1]):
         state.point_words[point] += state.line_words[point]
     state.target_words[way] += length

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from accelsim.dims import USES, Dim, Operand
+from accelsim.engine.closed_form import Transfer, transfers
 from accelsim.engine.latency import CriticalPath, critical_path
 from accelsim.engine.program import Lowered
+from accelsim.engine.visits import Moves, moves
 from accelsim.mapping.hierarchy import Buffering, Machine, Reduction, Store
 from accelsim.mapping.nest import Nest, Place, Unrolling, cuts
+from accelsim.workload.layer import Layer
 
 if TYPE_CHECKING:
     from accelsim.engine.execute_kernels import State
-    from accelsim.engine.pipeline_kernels import Pipeline
+    from accelsim.engine.pipeline_kernels import Clock, Pipeline
 
 MOST_EVENTS = 2_000_000
 """Events that a trace keeps; later ones are counted only."""
@@ -82,21 +86,8 @@ def time_of(
     """Return how long an executed program takes, with its events and its critical path if asked for."""
     from accelsim.engine import pipeline_kernels as kernels  # noqa: PLC0415 - numba is loaded only where it is used
 
-    pipe, ways = build(lowered, state, nest, machine)
-    room = MOST_EVENTS if trace else 0
-    clock = kernels.Clock(
-        total=np.zeros(6),
-        waits=np.zeros(len(ways)),
-        slow=np.zeros(len(machine.stores) + 1),
-        event_kind=np.zeros(room, np.int8),
-        event_way=np.zeros(room, np.int32),
-        event_visit=np.zeros(room, np.int32),
-        event_start=np.zeros(room),
-        event_end=np.zeros(room),
-    )
-    kernels.drive(pipe, clock)
-    if clock.total[kernels.STUCK]:
-        raise AssertionError("the pipeline is stuck")
+    pipe, ways = build(executed_moves(state), nest, machine)
+    clock = _run(pipe, MOST_EVENTS if trace else 0)
     names = [step.store if isinstance(step, Place) else "" for step in nest.steps]
     waits: dict[tuple[Operand, str], float] = {}
     for number, cycles in zip(ways, clock.waits, strict=True):
@@ -114,6 +105,37 @@ def time_of(
         trace=_trace(clock, lowered, ways, names) if trace else None,
         path=critical_path(pipe) if path else None,
     )
+
+
+def foretold_cycles(nest: Nest, layer: Layer, machine: Machine) -> float:
+    """Return how long a (checked) mapping takes on the engine's clock, by the words that its visits should move.
+
+    Nothing is executed: no operands, no memories. The clock's rules are the engine's; the words are not.
+    """
+    from accelsim.engine import pipeline_kernels as kernels  # noqa: PLC0415
+
+    pipe, _ = build(moves(nest, layer, machine), nest, machine)
+    return float(_run(pipe, 0).total[kernels.TIME])
+
+
+def _run(pipe: Pipeline, room: int) -> Clock:
+    """Return the clock of a pipeline that has run to its end; ``room``: events that are kept."""
+    from accelsim.engine import pipeline_kernels as kernels  # noqa: PLC0415
+
+    clock = kernels.Clock(
+        total=np.zeros(6),
+        waits=np.zeros(len(pipe.count)),
+        slow=np.zeros(pipe.rates.shape[1] + 1),
+        event_kind=np.zeros(room, np.int8),
+        event_way=np.zeros(room, np.int32),
+        event_visit=np.zeros(room, np.int32),
+        event_start=np.zeros(room),
+        event_end=np.zeros(room),
+    )
+    kernels.drive(pipe, clock)
+    if clock.total[kernels.STUCK]:
+        raise AssertionError("the pipeline is stuck")
+    return clock
 
 
 def _trace(clock: object, lowered: Lowered, ways: list[int], names: list[str]) -> Trace:
@@ -138,49 +160,58 @@ def _trace(clock: object, lowered: Lowered, ways: list[int], names: list[str]) -
     )
 
 
-def build(lowered: Lowered, state: State, nest: Nest, machine: Machine) -> tuple[Pipeline, list[int]]:
-    """Return the pipeline of an executed program, and the program's ways that its own stand for."""
-    from accelsim.engine import execute_kernels, pipeline_kernels  # noqa: PLC0415
+def executed_moves(state: State) -> Moves:
+    """Return what the visits and segments of an executed program moved."""
+    from accelsim.engine import execute_kernels  # noqa: PLC0415
 
-    program = lowered.program
-    ways = [number for number in range(len(lowered.ways)) if program.way_target[number] >= 0]
+    last = int(state.scalar[execute_kernels.SEGMENTS])
+    fields = {name: getattr(state, name) for name in Moves._fields}
+    return Moves(**{name: field[..., :last] if name.startswith("segment") else field for name, field in fields.items()})
+
+
+def build(moved: Moves, nest: Nest, machine: Machine) -> tuple[Pipeline, list[int]]:
+    """Return the pipeline of what was moved, or will be, and the nest's ways that its own stand for."""
+    from accelsim.engine import pipeline_kernels  # noqa: PLC0415
+
+    every = transfers(nest)
+    ways = [number for number, way in enumerate(every) if way.target < len(nest.steps)]
     place = {number: position for position, number in enumerate(ways)}
     stores = {store.name: index for index, store in enumerate(machine.stores)}
     memory = [stores[step.store] if isinstance(step, Place) else -1 for step in nest.steps]
-    sums = np.array([lowered.ways[number].operand is Operand.O for number in ways], dtype=np.bool_)
-    first, count = state.visit_first[ways], state.visit_count[ways]
-    width = np.array([machine.width(lowered.ways[number].operand) for number in ways])
-    total = len(state.visit_segment)
+    sums = np.array([every[number].operand is Operand.O for number in ways], dtype=np.bool_)
+    first, count = moved.visit_first[ways], moved.visit_count[ways]
+    width = np.array([machine.width(every[number].operand) for number in ways])
+    total = len(moved.visit_segment)
     scale = np.repeat(width, count) if total else np.zeros(0)
-    visits = state.visit_words * scale
+    visits = moved.visit_words * scale
     summed = np.repeat(sums, count)
     none = np.zeros(total)
-    parent = [_neighbour(lowered, place, number, outer=True) for number in ways]
-    child = [_neighbour(lowered, place, number, outer=False) for number in ways]
-    source = [memory[lowered.ways[number].source] for number in ways]
-    target = [memory[lowered.ways[number].target] for number in ways]
+    parent = [_neighbour(every, place, number, outer=True) for number in ways]
+    child = [_neighbour(every, place, number, outer=False) for number in ways]
+    source = [memory[every[number].source] for number in ways]
+    target = [memory[every[number].target] for number in ways]
     latency = np.array([store.latency_cycles for store in machine.stores], dtype=np.float64)
     buffering = np.array([list(Buffering).index(machine.stores[index].buffering) for index in target], np.int64)
     sliding = [
-        lowered.ways[number].operand is Operand.I and machine.stores[index].slides
+        every[number].operand is Operand.I and machine.stores[index].slides
         for number, index in zip(ways, target, strict=True)
     ]
-    last = int(state.scalar[execute_kernels.SEGMENTS])
-    fired = _bits(state.segment_fired[:last], ways)
-    reads, writes, mac_memory = _mac_ports(lowered, state, memory, machine, last)
-    ticks, least = state.segment_ticks[:last].astype(np.float64), state.segment_net[:, :last].max(axis=0)
+    last = len(moved.segment_ticks)
+    fired = _bits(moved.segment_fired, ways)
+    reads, writes, mac_memory = _mac_ports(every, moved, memory, machine)
+    ticks, least = moved.segment_ticks.astype(np.float64), moved.segment_net.max(axis=0)
     rates = _rates(machine.stores)
-    serial = _serial(state, ways, sliding, buffering, fired)
-    inside = _inside(state, first, count, parent)
-    needed = state.visit_segment.astype(np.int64)
+    serial = _serial(moved, ways, sliding, buffering, fired)
+    inside = _inside(moved, first, count, parent)
+    needed = moved.visit_segment.astype(np.int64)
     wanted, load_due = _load_due(needed, serial, inside, first, count, child, buffering, last)
     words = {
         "load_source": np.where(summed, visits[2], visits[0]),
         "load_target": np.where(summed, visits[3], visits[1]),
         "store_source": np.where(summed, visits[0], none),
         "store_target": np.where(summed, visits[1], none),
-        "load_least": np.where(summed, state.visit_net[1], state.visit_net[0]),
-        "store_least": np.where(summed, state.visit_net[0], none),
+        "load_least": np.where(summed, moved.visit_net[1], moved.visit_net[0]),
+        "store_least": np.where(summed, moved.visit_net[0], none),
     }
     ends = np.repeat(np.array(source, np.int64), count), np.repeat(np.array(target, np.int64), count)
     times = _least_cycles(words, ends, rates) | {"first": wanted, "due": load_due}
@@ -197,12 +228,12 @@ def build(lowered: Lowered, state: State, nest: Nest, machine: Machine) -> tuple
         post=latency[source],
         serial=serial,
         **words,
-        after=state.visit_after.astype(np.int64),
+        after=moved.visit_after.astype(np.int64),
         inside=inside,
         opens=needed,
         wanted=wanted,
         load_due=load_due,
-        **_stores(times, state.visit_after, first, count, last),
+        **_stores(times, moved.visit_after, first, count, last),
         fired=fired,
         ticks=ticks,
         ideal=_ideal(ticks, least, reads, writes, rates),
@@ -216,26 +247,26 @@ def build(lowered: Lowered, state: State, nest: Nest, machine: Machine) -> tuple
     return pipe, ways
 
 
-def _neighbour(lowered: Lowered, place: dict[int, int], number: int, *, outer: bool) -> int:
+def _neighbour(every: Sequence[Transfer], place: dict[int, int], number: int, *, outer: bool) -> int:
     """Return the way of the same operand outside or inside another one, or -1."""
     other = number - 1 if outer else number + 1
-    if other in place and lowered.ways[other].operand is lowered.ways[number].operand:
+    if other in place and every[other].operand is every[number].operand:
         return place[other]
     return -1
 
 
-def _inside(state: State, first: np.ndarray, count: np.ndarray, parent: list[int]) -> np.ndarray:
+def _inside(moved: Moves, first: np.ndarray, count: np.ndarray, parent: list[int]) -> np.ndarray:
     """Return int64[visits], the visit of the parent that every visit is part of: the last that began before it."""
-    inside = np.zeros(len(state.visit_segment), dtype=np.int64)
+    inside = np.zeros(len(moved.visit_segment), dtype=np.int64)
     for way, outer in enumerate(parent):
         if outer >= 0:
             mine = slice(first[way], first[way] + count[way])
-            around = state.visit_segment[first[outer] : first[outer] + count[outer]]
-            inside[mine] = np.searchsorted(around, state.visit_segment[mine], side="right") - 1
+            around = moved.visit_segment[first[outer] : first[outer] + count[outer]]
+            inside[mine] = np.searchsorted(around, moved.visit_segment[mine], side="right") - 1
     return inside
 
 
-def _serial(state: State, ways: list[int], sliding: list[bool], buffering: np.ndarray, fired: np.ndarray) -> np.ndarray:
+def _serial(moved: Moves, ways: list[int], sliding: list[bool], buffering: np.ndarray, fired: np.ndarray) -> np.ndarray:
     """Return bool[visits], whether the array stands still for a tile.
 
     It does if the target is single, and where it stops (or starts) for such a one, for windows that begin anew.
@@ -243,14 +274,14 @@ def _serial(state: State, ways: list[int], sliding: list[bool], buffering: np.nd
     singles = sum(1 << way for way, kind in enumerate(buffering) if kind == list(Buffering).index(Buffering.SINGLE))
     stops = fired & singles != 0
     stops[0] = True
-    serial = np.zeros(len(state.visit_segment), dtype=np.bool_)
+    serial = np.zeros(len(moved.visit_segment), dtype=np.bool_)
     for number, slides, kind in zip(ways, sliding, buffering, strict=True):
-        first = state.visit_first[number]
-        mine = slice(first, first + state.visit_count[number])
+        first = moved.visit_first[number]
+        mine = slice(first, first + moved.visit_count[number])
         if list(Buffering)[kind] is Buffering.SINGLE:
             serial[mine] = True
         elif list(Buffering)[kind] is Buffering.ROLLING and slides:
-            serial[mine] = state.visit_anew[mine].astype(np.bool_) & stops[state.visit_segment[mine]]
+            serial[mine] = moved.visit_anew[mine].astype(np.bool_) & stops[moved.visit_segment[mine]]
     return serial
 
 
@@ -346,19 +377,20 @@ def _bits(fired: np.ndarray, ways: list[int]) -> np.ndarray:
 
 
 def _mac_ports(
-    lowered: Lowered, state: State, memory: list[int], machine: Machine, segments: int
+    every: Sequence[Transfer], moved: Moves, memory: list[int], machine: Machine
 ) -> tuple[np.ndarray, np.ndarray, dict[Operand, int]]:
     """Return machine words that the MACs read and write in every segment, by memory, and each operand's memory."""
+    segments = len(moved.segment_ticks)
     reads, writes = np.zeros((segments, len(machine.stores))), np.zeros((segments, len(machine.stores)))
     feeding: dict[Operand, int] = {}
-    for way, target in zip(lowered.ways, lowered.program.way_target, strict=True):
-        if target >= 0:
+    for way in every:
+        if way.target < len(memory):
             continue
         feeding[way.operand] = memory[way.source]
-        words = state.segment_words[way.operand, :segments] * machine.width(way.operand)
+        words = moved.segment_words[way.operand] * machine.width(way.operand)
         if way.operand is Operand.O:
             writes[:, memory[way.source]] += words
-            reads[:, memory[way.source]] += state.segment_words[3, :segments] * machine.width(way.operand)
+            reads[:, memory[way.source]] += moved.segment_words[3] * machine.width(way.operand)
         else:
             reads[:, memory[way.source]] += words
     return reads, writes, feeding
