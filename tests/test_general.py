@@ -236,6 +236,8 @@ def test_are_wrong_choices_refused():
     """The sentence says what was asked and what there is."""
     with pytest.raises(InputError, match="unknown mapping space 'even'; did you mean 'uneven'"):
         simulate(network(), "ref16", mapping_space="even")
+    with pytest.raises(InputError, match="search limit must be a positive whole number of bounds, got 0"):
+        simulate(network(), "ref16", search_limit=0)
     with pytest.raises(HardwareError, match=r"ref16 has no dataflow 'rss'.*it has best, any, ws, is, os"):
         simulate(network(), "ref16", dataflow="rss")
     assert dataflow_names(load_hardware("ref16"), "best") == ("any",)

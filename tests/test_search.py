@@ -152,6 +152,31 @@ def test_no_mapping_is_before_the_front(stores, uneven):
     compare()
 
 
+@pytest.mark.parametrize("uneven", [False, True], ids=["uniform", "uneven"])
+def test_a_search_that_ends_at_once_has_a_mapping_of_the_space(uneven):
+    """What walks find fits the machine, costs no more than is said, and is no better than the best of all mappings."""
+
+    @draws(20)
+    @given(st.data())
+    def compare(data):
+        layer, machine = data.draw(tiny_layers()), data.draw(machines(most_stores=3))
+        constraint, objective = data.draw(constraints(machine)), data.draw(st.sampled_from(OBJECTIVES))
+        try:
+            brute = brute_force(layer, machine, constraint, objective, uneven=uneven, limit=MOST)
+        except TooManyError:
+            return
+        if brute is None:
+            return
+        found = search(layer, machine, constraint, objective, uneven=uneven, most_bounds=1)
+        check(found.nest, layer, machine)
+        cost = evaluate(found.nest, layer, machine)
+        assert cost.energy <= found.energy * (1 + 1e-9)
+        assert cost.cycles <= found.cycles * (1 + 1e-9)
+        assert rank(found, objective)[0] >= rank(brute, objective)[0] * (1 - 1e-9)
+
+    compare()
+
+
 @draws(20)
 @given(st.data())
 def test_more_hardware_is_never_worse(data):
