@@ -43,7 +43,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from accelsim.dims import USES, Dim, Operand
 from accelsim.mapping.hierarchy import Buffering, Machine, Reduction, Store
@@ -382,6 +382,8 @@ class _Walk:
     def __init__(self, nest: Nest, layer: Layer, machine: Machine) -> None:
         self.nest, self.layer, self.machine = nest, layer, machine
         self.cuts: tuple[Cut, ...] = cuts(nest)
+        self._known_pieces: dict[tuple[Any, ...], list[Piece]] = {}
+        self._known_pixels: dict[tuple[Any, ...], int] = {}
         self.window: tuple[Window, Window] = windows(layer, machine)
         self.axes = {f"{fanout.name}.{axis.name}": (fanout, axis) for fanout in machine.fanouts for axis in fanout.axes}
         self.stores = {store.name: store for store in machine.stores}
@@ -578,30 +580,37 @@ class _Walk:
 
     def _window_words(self, axis: int, every: list[list[bool]], keyed: list[list[bool]], depth: int) -> int:
         """Return the pixels along one image axis: unions of pieces that no keyed cut parts, summed."""
-        window = self.window[axis]
-        groups: dict[tuple[int, ...], list[tuple[int, int]]] = {}
-        taps = self._pieces((Dim.R, Dim.S)[axis], every, depth)
-        for run in self._pieces((Dim.P, Dim.Q)[axis], every, depth):
-            for tap in taps:
-                key = tuple(
-                    piece.path[index] if keyed[index][dim] else 0
-                    for piece, dim in ((run, (Dim.P, Dim.Q)[axis]), (tap, (Dim.R, Dim.S)[axis]))
-                    for index in range(depth)
-                )
-                groups.setdefault(key, []).append(window.interval(run.start, run.size, tap.start, tap.size))
-        return sum(_union(intervals) for intervals in groups.values())
+        dims = ((Dim.P, Dim.R), (Dim.Q, Dim.S))[axis]
+        known = (axis, *((every[index][dim], keyed[index][dim]) for dim in dims for index in range(depth)))
+        if known not in self._known_pixels:
+            groups: dict[tuple[int, ...], list[tuple[int, int]]] = {}
+            taps = self._pieces(dims[1], every, depth)
+            for run in self._pieces(dims[0], every, depth):
+                for tap in taps:
+                    key = tuple(
+                        piece.path[index] if keyed[index][dim] else 0
+                        for piece, dim in zip((run, tap), dims, strict=True)
+                        for index in range(depth)
+                    )
+                    interval = self.window[axis].interval(run.start, run.size, tap.start, tap.size)
+                    groups.setdefault(key, []).append(interval)
+            self._known_pixels[known] = sum(_union(intervals) for intervals in groups.values())
+        return self._known_pixels[known]
 
     def _pieces(self, dim: Dim, every: list[list[bool]], depth: int) -> list[Piece]:
         """Return the runs along a dim that the cuts before a step leave: all, or only the first of a cut."""
-        pieces = [Piece(0, self.layer.dims[dim], ())]
-        for index in range(depth):
-            inner = self.cuts[index].inner[dim]
-            pieces = [
-                Piece(piece.start + offset, min(inner, piece.size - offset), (*piece.path, offset))
-                for piece in pieces
-                for offset in range(0, piece.size if every[index][dim] else 1, inner)
-            ]
-        return pieces
+        known = (dim, *(every[index][dim] for index in range(depth)))
+        if known not in self._known_pieces:
+            pieces = [Piece(0, self.layer.dims[dim], ())]
+            for index in range(depth):
+                inner = self.cuts[index].inner[dim]
+                pieces = [
+                    Piece(piece.start + offset, min(inner, piece.size - offset), (*piece.path, offset))
+                    for piece in pieces
+                    for offset in range(0, piece.size if every[index][dim] else 1, inner)
+                ]
+            self._known_pieces[known] = pieces
+        return self._known_pieces[known]
 
 
 def _union(intervals: list[tuple[int, int]]) -> int:

@@ -51,8 +51,14 @@ WALK_MOVES = 2000
 WALK_THRESHOLDS = (0.1, 0.3, 1.0)
 """By what share the first changes of walks, one after the other, may be for the worse."""
 
-FIRST_WALKS, LAST_WALKS = 12, 72
-"""How many walks are made for a first mapping, and when the limit is reached."""
+FIRST_WALKS = 12
+"""How many walks are made for a first mapping."""
+
+FEWEST_WALKS, MOST_WALKS = 4, 72
+"""How many walks are made when the limit is reached: one for every ``BOUNDS_A_WALK`` of the limit, but so many."""
+
+BOUNDS_A_WALK = 10_000
+"""How many bounds a walk takes the time of, about."""
 
 MOST_WALKED = 24
 """Through how many skeletons walks are made."""
@@ -318,7 +324,7 @@ class _Hunt:
             before = self.value(objective)
             self.run(goal, objective)
             if self.over and len(self.kept["kept_task"]) == 1:
-                self.walk(LAST_WALKS, objective)
+                self.walk(min(MOST_WALKS, max(FEWEST_WALKS, self.most // BOUNDS_A_WALK)), objective)
             value = self.value(objective)
             if math.isinf(goal) or (value < math.inf and (goal >= before or value < before or self.over)):
                 break
