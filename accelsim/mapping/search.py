@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -104,6 +104,10 @@ class Found:
     bounded: int
     complete: bool
 
+    def rank(self, objective: str) -> float:
+        """Return what the objective makes least."""
+        return (self.cycles, self.energy, self.energy * self.cycles)[OBJECTIVES.index(objective)]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Front:
@@ -133,6 +137,8 @@ def search(
 ) -> Found:
     """Return the best mapping of a layer.
 
+    Where a search through uneven mappings ends at its limit, the uniform ones among them are searched by themselves.
+
     Args:
         layer: A layer that runs on the array.
         machine: The machine.
@@ -145,7 +151,18 @@ def search(
     Raises:
         NoMappingError: No mapping fits the machine.
     """
-    return search_top(layer, machine, constraint, objective, top=1, uneven=uneven, most_bounds=most_bounds)[0]
+    (found,) = search_top(layer, machine, constraint, objective, top=1, uneven=uneven, most_bounds=most_bounds)
+    if not uneven or found.complete:
+        return found
+    (uniform,) = search_top(layer, machine, constraint, objective, top=1, most_bounds=most_bounds)
+    best = min(found, uniform, key=lambda one: one.rank(objective))
+    return replace(
+        best,
+        space=found.space,
+        evaluated=found.evaluated + uniform.evaluated,
+        bounded=found.bounded + uniform.bounded,
+        complete=False,
+    )
 
 
 def search_top(
@@ -303,7 +320,8 @@ class _Hunt:
         self.kept = kept_table(rows, len(tasks[0].mach.axis_size), max(len(task.skeleton.kind) for task in tasks))
         self.best = np.array([np.inf, np.inf])
         self.evaluated = self.bounded = 0
-        self.complete = True
+        self.searched = [number for number, task in enumerate(tasks) if not task.too_large]
+        self.complete = len(self.searched) == len(tasks)
 
     @property
     def number(self) -> int:
@@ -317,8 +335,11 @@ class _Hunt:
 
     def rank(self, objective: int) -> None:
         """Fill the table with the best mappings; it is not full only if there are no more."""
-        least = min(task.root(objective) for task in self.tasks)
+        least = min((self.tasks[number].root(objective) for number in self.searched), default=math.inf)
         share = FIRST_STEP
+        if len(self.searched) < len(self.tasks):
+            self.walk(MOST_WALKS, objective)
+            share = LOOSEST if self.value(objective) < math.inf else share
         while True:
             goal = least * (1 + share) if share < LOOSEST else math.inf
             before = self.value(objective)
@@ -342,7 +363,7 @@ class _Hunt:
 
     def walk(self, walks: int, objective: int) -> None:
         """Look for a good mapping by walks through the skeletons, those of the lowest bounds first."""
-        self.best[:] = self.kept["kept_costs"][-1] if self.number else math.inf
+        self.best[:] = self.kept["kept_costs"][-1] if self.number == len(self.kept["kept_task"]) else math.inf
         order = sorted(range(len(self.tasks)), key=lambda number: self.tasks[number].root(objective))
         each = -(-walks // min(len(order), MOST_WALKED))
         for number in order[:MOST_WALKED]:
@@ -364,7 +385,7 @@ class _Hunt:
         known = full and self.value(objective) <= goal
         self.best[:] = self.kept["kept_costs"][-1] if known else _target(goal, objective)
         quota = self.most // (4 * len(self.tasks)) + 1 if self.over else None
-        for number in sorted(range(len(self.tasks)), key=lambda number: self.tasks[number].root(objective)):
+        for number in sorted(self.searched, key=lambda number: self.tasks[number].root(objective)):
             if self.tasks[number].root(objective) > min(goal, self.value(objective) * (1 + EQUAL)):
                 break
             self._search(number, objective, quota)
@@ -388,7 +409,7 @@ class _Hunt:
             return
         self.best[1] = 1 + max(tolerance, EQUAL)
         kernels = self.tasks[0].kernels
-        for number in sorted(range(len(self.tasks)), key=lambda number: self.tasks[number].root(EDP)):
+        for number in sorted(self.searched, key=lambda number: self.tasks[number].root(EDP)):
             task = self.tasks[number]
             if not all(kernels.covered(*root, self.best) for root in task.space.root[task.variants[-2] :]):
                 self._search(number, kernels.FRONT, None)

@@ -32,6 +32,9 @@ WAITING_STEP = 0.65
 MOST_ENERGY = 8.0
 """Tighter limits of waiting are not looked at from this multiple of the least energy on."""
 
+MOST_OPTIONS = 5_000_000
+"""How many options the tables of all skeletons may have, about 1.5 GB; others are not searched, only walked through."""
+
 MEMBERS_MORE = 64
 """How many chains more than the largest dim one choice of options may stand for."""
 
@@ -50,6 +53,10 @@ class _Given:
     number: np.ndarray
 
 
+class _TooManyError(Exception):
+    """A table would have more than ``MOST_OPTIONS`` options."""
+
+
 class LastStage:
     """The options of the last stage: they depend on no skeleton, and on a layer by a few numbers only."""
 
@@ -58,6 +65,7 @@ class LastStage:
     ) -> None:
         self.kernels, self.lay, self.mach, self.memory = kernels, lay, mach, memory
         self.known: dict[bytes, _Given] = {}
+        self.options = 0  # of the tables of all skeletons so far
 
     def __call__(self, layout: np.ndarray, skeleton: Skeleton) -> _Given:
         """Return the options of a skeleton's last stage."""
@@ -82,6 +90,8 @@ class LastStage:
             ones = np.ones(8, dtype=np.int64)
             arguments = (dim, ones, lay.dims, lay, skeleton, self.mach, layout, 0)
             rows = kernels.options_of(*arguments, _options(0, 1), True)
+            if rows > MOST_OPTIONS:
+                raise _TooManyError
             table = _options(rows, 1)
             kernels.options_of(*arguments, table, False)
             self.memory[key] = _rows(table)
@@ -128,11 +138,19 @@ class Task:
         terms, largest = kernels.TERMS, int(lay.dims.max())
         self.costs = _costs(mach, stages, terms)
         kernels.fill_costs(lay, skeleton, mach, self.costs)
-        given = [self.given(layout, skeleton) for layout in self.layouts[last:]]
-        numbers = np.zeros((every, 8), dtype=np.int64)
+        given, numbers = [], np.zeros((every, 8), dtype=np.int64)
         if last:
             kernels.count_rows(lay, skeleton, mach, self.layouts[:last], _options(0, terms), numbers)
-        numbers[last:] = [rows.number for rows in given]
+        try:
+            given = [self.given(layout, skeleton) for layout in self.layouts[last:]]
+            numbers[last:] = [rows.number for rows in given]
+            self.given.options += int(numbers.sum())
+            self.too_large = self.given.options > MOST_OPTIONS
+        except _TooManyError:
+            self.too_large = True
+        if self.too_large:
+            self.given.options -= int(numbers.sum())
+            given, numbers[:] = [], 0
         starts = np.concatenate([[0], np.cumsum(numbers.ravel())])[:-1].reshape(numbers.shape)
         order = np.full((every, 8), -1, dtype=np.int64)
         for variant in range(every):
@@ -140,7 +158,7 @@ class Task:
             order[variant, : len(dims)] = dims
         level, levels = _levels(self.layouts, skeleton, mach)
         options = _options(int(numbers.sum()), terms)
-        for rows, start in zip(given, starts[last:, 0], strict=True):
+        for rows, start in zip(given, starts[last:, 0], strict=False):  # none if there are too many
             part = slice(start, start + len(rows.covers))
             options.counts[part], options.sizes[part] = rows.counts, rows.sizes
             options.covers[part], options.iterations[part] = rows.covers, rows.iterations
@@ -170,6 +188,8 @@ class Task:
             mirrored=np.array([_mirrored(lay, mach, skeleton, self.choices)], dtype=np.int64),
         )
         self.state.known[:] = 0
+        if self.too_large:
+            return
         for stage in range(1, stages):
             self._bound_outside(stage)
         self.reset()
