@@ -2,6 +2,7 @@
 
 python benchmarks/explore_scale.py rate [POINTS...]   processor and wall time per point, cheap points
 python benchmarks/explore_scale.py grid               1,000 accelerators x squeezenext23
+python benchmarks/explore_scale.py any [LIMIT]         200 machines of three memories x squeezenext23, any mapping
 python benchmarks/explore_scale.py kill [TIMES]       SIGKILL at random times, then compare with an undisturbed run
 python benchmarks/explore_scale.py disk               a file system of 1 MB that is full (needs root)
 python benchmarks/explore_scale.py dask               throughput of 1 and 2 worker processes, and the overheads
@@ -59,6 +60,21 @@ GRID: dict[str, Any] = {
 }
 
 
+ANY: dict[str, Any] = {
+    "name": "any200",
+    "network": "squeezenext23",
+    "hardware": "ref16",
+    "axes": {
+        "buffer": {
+            "hardware": "memories.BUF.size_words",
+            "values": [16384, 24576, 32768, 49152, 65536, 98304, 131072, 262144, 524288, 1048576],
+        },
+        "rate": {"hardware": "memories.DRAM.words_per_cycle", "values": [2, 4, 8, 16]},
+        "weights": {"hardware": "memories.RF.operand_words.W", "values": [16, 32, 64, 128, 256]},
+    },
+}
+
+
 def cheap_space(folder: Path, points: int) -> dict[str, Any]:
     """Return a space of about ``points`` points that cost little: what is left is the search's own cost."""
     path = folder / "three_layers.yaml"
@@ -104,6 +120,14 @@ def grid() -> None:
     """Print what 1,000 accelerators cost."""
     with tempfile.TemporaryDirectory() as name:
         count, wall, cpu, inside = timed(GRID, Path(name))
+    print(f"{count} points: wall {wall:.1f} s, processor {cpu:.1f} s, of it evaluation {inside:.1f} s")
+
+
+def any_mapping(limit: str = "50000") -> None:
+    """Print what 200 machines cost whose mappings are searched up to a limit of bounds."""
+    options = {"dataflow": "any", "objective": "edp", "search_limit": int(limit)}
+    with tempfile.TemporaryDirectory() as name:
+        count, wall, cpu, inside = timed(ANY | {"options": options}, Path(name))
     print(f"{count} points: wall {wall:.1f} s, processor {cpu:.1f} s, of it evaluation {inside:.1f} s")
 
 
@@ -226,4 +250,5 @@ class DaskProcesses:
 
 if __name__ == "__main__":
     os.environ["ACCELSIM_NO_CACHE"] = "1"  # every point is to be solved
-    {"rate": rate, "grid": grid, "kill": kill, "disk": disk, "dask": dask}[sys.argv[1]](*sys.argv[2:])
+    commands = {"rate": rate, "grid": grid, "any": any_mapping, "kill": kill, "disk": disk, "dask": dask}
+    commands[sys.argv[1]](*sys.argv[2:])
