@@ -123,7 +123,7 @@ def grid() -> None:
     print(f"{count} points: wall {wall:.1f} s, processor {cpu:.1f} s, of it evaluation {inside:.1f} s")
 
 
-def any_mapping(limit: str = "50000") -> None:
+def any_mapping(limit: str = "20000") -> None:
     """Print what 200 machines cost whose mappings are searched up to a limit of bounds."""
     options = {"dataflow": "any", "objective": "edp", "search_limit": int(limit)}
     with tempfile.TemporaryDirectory() as name:
