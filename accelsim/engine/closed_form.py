@@ -46,7 +46,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from accelsim.dims import USES, Dim, Operand
-from accelsim.mapping.hierarchy import Buffering, Machine, Reduction, Store
+from accelsim.mapping.hierarchy import Buffering, Machine, Reduction, SpatialFanout, Store
 from accelsim.mapping.nest import Cut, Nest, Place, Unrolling, Window, cuts, windows
 from accelsim.workload.layer import Layer
 
@@ -497,17 +497,21 @@ class _Walk:
                     return None if taps is None or parted else (index, dim)
         return None
 
+    def _axes_crossed(self, way: Transfer, fanout: SpatialFanout) -> list[int]:
+        """Return the steps of a fan-out's axes between the two places, from the outermost in."""
+        return [
+            index
+            for index in range(way.source, way.target)
+            if isinstance(step := self.nest.steps[index], Unrolling) and self.axes[step.axis][0] is fanout
+        ]
+
     def _crossings(self, way: Transfer, loops: list[list[bool]]) -> tuple[Crossing, ...]:
         """Return the words over every network with a rate between the two places."""
         crossings = []
         first = [[False] * len(Dim) for _ in self.cuts]
         for fanout in self.machine.fanouts:
             rate = fanout.words_per_cycle.get(way.operand)
-            entries = [
-                index
-                for index in range(way.source, way.target)
-                if isinstance(step := self.nest.steps[index], Unrolling) and self.axes[step.axis][0] is fanout
-            ]
+            entries = self._axes_crossed(way, fanout)
             if rate is None or not entries:
                 continue
             words = self._words(way, loops, entries[0], busiest=True)
@@ -520,14 +524,8 @@ class _Walk:
     def _links(self, way: Transfer, loops: list[list[bool]], back: int) -> dict[str, int]:
         """Return the words on the links of every fan-out between the two places."""
         links: dict[str, int] = {}
-        steps = self.nest.steps
         for fanout in self.machine.fanouts:
-            names = {f"{fanout.name}.{axis.name}" for axis in fanout.axes}
-            inside = [
-                index
-                for index in range(way.source, way.target)
-                if isinstance(step := steps[index], Unrolling) and step.axis in names
-            ]
+            inside = self._axes_crossed(way, fanout)
             if inside:
                 words = self._words(way, loops, inside[-1] + 1, busiest=False) + back
                 straight = self._words(way, loops, inside[0], busiest=False) + back

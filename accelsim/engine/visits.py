@@ -18,7 +18,7 @@ import numpy as np
 from accelsim.dims import USES, Dim, Operand
 from accelsim.engine.closed_form import Transfer, _Walk, transfers
 from accelsim.mapping.hierarchy import Machine
-from accelsim.mapping.nest import Nest, Place, Unrolling, Window
+from accelsim.mapping.nest import Nest, Place, Window
 from accelsim.workload.layer import Layer
 
 PIXELS = {Dim.P: 0, Dim.R: 0, Dim.Q: 1, Dim.S: 1}
@@ -188,11 +188,7 @@ class _Visits(_Walk):
         found = []
         for fanout in self.machine.fanouts:
             rate = fanout.words_per_cycle.get(way.operand)
-            entries = [
-                index
-                for index in range(way.source, way.target)
-                if isinstance(step := self.nest.steps[index], Unrolling) and self.axes[step.axis][0] is fanout
-            ]
+            entries = self._axes_crossed(way, fanout)
             if rate is not None and entries:
                 found.append((rate / self.machine.width(way.operand), entries[0]))
         return found

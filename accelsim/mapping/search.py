@@ -23,7 +23,7 @@ from accelsim.mapping.hierarchy import ANY, LoopConstraint, Machine
 from accelsim.mapping.mapping import OBJECTIVES
 from accelsim.mapping.nest import Nest
 from accelsim.mapping.search_arrays import MachineArrays, State
-from accelsim.mapping.search_tasks import LastStage, Task, kept_table
+from accelsim.mapping.search_tasks import LastStage, Task, kept_table, rank
 from accelsim.mapping.skeletons import Frame, build_nest, frames, lower_layer, lower_machine, placings
 from accelsim.workload.layer import Layer
 
@@ -106,7 +106,7 @@ class Found:
 
     def rank(self, objective: str) -> float:
         """Return what the objective makes least."""
-        return (self.cycles, self.energy, self.energy * self.cycles)[OBJECTIVES.index(objective)]
+        return rank(self.energy, self.cycles, OBJECTIVES.index(objective))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -329,6 +329,11 @@ class _Hunt:
         return int(self.kept["kept"][0])
 
     @property
+    def full(self) -> bool:
+        """Whether there are as many mappings as are asked for."""
+        return self.number == len(self.kept["kept_task"])
+
+    @property
     def over(self) -> bool:
         """Whether the limit is reached."""
         return self.bounded >= self.most
@@ -356,15 +361,15 @@ class _Hunt:
 
     def value(self, objective: int) -> float:
         """Return what has to be beaten: the last of a full table."""
-        if self.number < len(self.kept["kept_task"]):
+        if not self.full:
             return math.inf
         energy, cycles = map(float, self.kept["kept_costs"][-1])
-        return (cycles, energy, energy * cycles)[objective]
+        return rank(energy, cycles, objective)
 
     def walk(self, walks: int, objective: int) -> None:
         """Look for a good mapping by walks through the skeletons, those of the lowest bounds first."""
-        self.best[:] = self.kept["kept_costs"][-1] if self.number == len(self.kept["kept_task"]) else math.inf
-        order = sorted(range(len(self.tasks)), key=lambda number: self.tasks[number].root(objective))
+        self.best[:] = self.kept["kept_costs"][-1] if self.full else math.inf
+        order = self._by_bound(range(len(self.tasks)), objective)
         each = -(-walks // min(len(order), MOST_WALKED))
         for number in order[:MOST_WALKED]:
             if self.tasks[number].root(objective) >= self.value(objective):
@@ -381,11 +386,10 @@ class _Hunt:
 
     def run(self, goal: float, objective: int) -> None:
         """Look for the best mappings that beat a goal; over the limit, every skeleton gets its share of a quarter."""
-        full = self.number == len(self.kept["kept_task"])
-        known = full and self.value(objective) <= goal
+        known = self.full and self.value(objective) <= goal
         self.best[:] = self.kept["kept_costs"][-1] if known else _target(goal, objective)
         quota = self.most // (4 * len(self.tasks)) + 1 if self.over else None
-        for number in sorted(self.searched, key=lambda number: self.tasks[number].root(objective)):
+        for number in self._by_bound(self.searched, objective):
             if self.tasks[number].root(objective) > min(goal, self.value(objective) * (1 + EQUAL)):
                 break
             self._search(number, objective, quota)
@@ -409,7 +413,7 @@ class _Hunt:
             return
         self.best[1] = 1 + max(tolerance, EQUAL)
         kernels = self.tasks[0].kernels
-        for number in sorted(self.searched, key=lambda number: self.tasks[number].root(EDP)):
+        for number in self._by_bound(self.searched, EDP):
             task = self.tasks[number]
             if not all(kernels.covered(*root, self.best) for root in task.space.root[task.variants[-2] :]):
                 self._search(number, kernels.FRONT, None)
@@ -420,6 +424,10 @@ class _Hunt:
             return 0.0
         costs = self.kept["kept_costs"][: self.number]
         return float((costs / costs.min(axis=0)).max(axis=1).min()) - 1
+
+    def _by_bound(self, numbers: Sequence[int], objective: int) -> list[int]:
+        """Return numbers of tasks, those of the lowest bounds first."""
+        return sorted(numbers, key=lambda number: self.tasks[number].root(objective))
 
     def _begin(self, number: int) -> State:
         """Return the state with which a task begins."""

@@ -312,7 +312,7 @@ class Task:
     def root(self, objective: int) -> float:
         """Return what the objective is at least."""
         roots = self.space.root[self.variants[-2] :]
-        return float(min((cycles, energy, energy * cycles)[objective] for energy, cycles in roots))
+        return float(min(rank(energy, cycles, objective) for energy, cycles in roots))
 
     def _order(self, variant: int, numbers: np.ndarray) -> list[int]:
         """Return the dims in the order in which a stage decides them.
@@ -343,6 +343,11 @@ def _mirrored(
         and not mach.by_kind[0]
         and all((int(mask) >> a) & 1 == (int(mask) >> (a + 1)) & 1 for mask in masks for a in (4, 6))
     )
+
+
+def rank(energy: float, cycles: float, objective: int) -> float:
+    """Return what an objective (its index in ``OBJECTIVES``) makes least."""
+    return (cycles, energy, energy * cycles)[objective]
 
 
 def _lowest(points: np.ndarray) -> np.ndarray:
